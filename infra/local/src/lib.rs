@@ -1,0 +1,1 @@
+//! The embedded cloud: runs infra/template.yaml in one process.

@@ -1,0 +1,1 @@
+//! Settings and SDK clients; tables, buckets, queues and topics in the platform's words.

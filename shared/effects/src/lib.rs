@@ -1,0 +1,1 @@
+//! Guards and commits: fence, contribution, create once.

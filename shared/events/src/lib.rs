@@ -1,0 +1,14 @@
+//! Envelopes in, records out.
+//!
+//! Whatever carries an event to a worker (S3, EventBridge, SNS, SQS, a DynamoDB
+//! stream, a Lambda on-failure record, a parked record) is opened here, once, and
+//! what comes out is the same [`Record`] whichever way it came. Nothing in this crate
+//! knows the AWS SDK.
+
+pub mod outcome;
+pub mod reason;
+pub mod record;
+
+pub use outcome::{Class, Failure, Outcome};
+pub use reason::Reason;
+pub use record::{Item, ObjectChange, ObjectChangeKind, Payload, Record, RowChange, RowChangeKind, Version};

@@ -1,0 +1,1 @@
+//! Embedders, vector indexes, the exact scan.

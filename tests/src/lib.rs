@@ -1,0 +1,1 @@
+//! What crosses crates: replay, crash, fixtures, end to end, benches.

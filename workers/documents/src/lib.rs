@@ -1,0 +1,1 @@
+//! The documents product: from an uploaded file to searchable chunks.

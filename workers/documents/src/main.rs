@@ -1,0 +1,2 @@
+//! The documents product as one Lambda binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The millrace command: demo, up, ingest, search, show, feed, dlq.
