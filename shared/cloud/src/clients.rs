@@ -1,0 +1,59 @@
+//! One set of SDK clients.
+
+use aws_config::SdkConfig;
+
+/// How a bucket is named in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// `bucket.s3.region.amazonaws.com/key`: AWS.
+    VirtualHost,
+    /// `host/bucket/key`: the embedded cloud, emulators.
+    Path,
+}
+
+/// The SDK clients that workers use.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Objects.
+    pub s3: aws_sdk_s3::Client,
+    /// Queues.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Topics.
+    pub sns: aws_sdk_sns::Client,
+    /// What they were made from: for clients of services that only one crate uses.
+    pub config: SdkConfig,
+}
+
+impl Clients {
+    /// Clients on this configuration.
+    pub fn new(config: &SdkConfig, addressing: Addressing) -> Self {
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(addressing == Addressing::Path)
+            .build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+            config: config.clone(),
+        }
+    }
+
+    /// Clients with the usual AWS settings (environment, profile, role). With `AWS_ENDPOINT_URL` set, buckets
+    /// are addressed by path, as emulators want it.
+    pub async fn from_environment() -> Self {
+        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        let elsewhere =
+            config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        Self::new(
+            &config,
+            if elsewhere {
+                Addressing::Path
+            } else {
+                Addressing::VirtualHost
+            },
+        )
+    }
+}
