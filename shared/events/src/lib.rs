@@ -5,10 +5,16 @@
 //! what comes out is the same [`Record`] whichever way it came. Nothing in this crate
 //! knows the AWS SDK.
 
+pub mod envelope;
 pub mod outcome;
+pub mod parked;
 pub mod reason;
 pub mod record;
 
+pub use envelope::{Batch, DecodeError, Message, Receipt, Source, open, open_slice, trace_root};
 pub use outcome::{Class, Failure, Outcome};
+pub use parked::{ParkedFormat, ParkedReason, ParkedRecord, parked_id};
 pub use reason::Reason;
-pub use record::{Item, ObjectChange, ObjectChangeKind, Payload, Record, RowChange, RowChangeKind, Version};
+pub use record::{
+    Item, ObjectChange, ObjectChangeKind, Payload, Record, RowChange, RowChangeKind, Version,
+};

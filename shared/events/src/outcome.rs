@@ -60,7 +60,13 @@ impl Failure {
     }
 
     fn new(class: Class, reason: Reason, message: String) -> Self {
-        Self { class, reason, message, retry_after: None, source: None }
+        Self {
+            class,
+            reason,
+            message,
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// Keeps the cause; the message does not repeat it.
@@ -126,6 +132,8 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|error| error as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|error| error as &(dyn Error + 'static))
     }
 }

@@ -17,7 +17,9 @@ impl Reason {
 
     /// The code of that name, if there is one.
     pub fn from_code(code: &str) -> Option<Self> {
-        ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.0 == code)
+        ALL.iter()
+            .map(|(reason, _)| *reason)
+            .find(|reason| reason.0 == code)
     }
 }
 
@@ -44,6 +46,8 @@ reasons! {
     NOT_JSON = "not-json";
     /// The envelope is known, but a field of it is missing or of the wrong kind.
     MALFORMED_EVENT = "malformed-event";
+    /// The envelope tells of an event without carrying it.
+    EVENT_NOT_CARRIED = "event-not-carried";
     /// An object key that cannot be decoded, or that leaves its folder.
     INVALID_KEY = "invalid-key";
     /// An id in a key or a row that is not an id.
@@ -121,9 +125,18 @@ mod tests {
     #[test]
     fn codes_are_unique_and_kebab_case() {
         for (position, (reason, meaning)) in ALL.iter().enumerate() {
-            assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{reason}");
+            assert!(
+                reason
+                    .code()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{reason}"
+            );
             assert!(!meaning.trim().is_empty());
-            assert!(ALL[position + 1..].iter().all(|(other, _)| other != reason), "{reason} stands twice");
+            assert!(
+                ALL[position + 1..].iter().all(|(other, _)| other != reason),
+                "{reason} stands twice"
+            );
         }
     }
 }

@@ -2,6 +2,13 @@
 
 use time::OffsetDateTime;
 
+use crate::{Failure, reason};
+
+/// Digits of a padded S3 sequencer.
+const SEQUENCER_DIGITS: usize = 32;
+/// Digits of a padded sequence number: DynamoDB Streams' longest.
+const SEQUENCE_NUMBER_DIGITS: usize = 40;
+
 /// A DynamoDB item as stream records and rows carry it.
 pub type Item = serde_dynamo::Item;
 
@@ -29,6 +36,45 @@ pub struct Record {
 pub struct Version(String);
 
 impl Version {
+    /// The version that an S3 sequencer stands for: hexadecimal of varying length, as if it were a
+    /// fraction.
+    ///
+    /// # Errors
+    /// `malformed-event` if it is not 1 to 32 hexadecimal digits.
+    pub fn of_sequencer(sequencer: &str) -> Result<Self, Failure> {
+        let is_hexadecimal = sequencer.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if sequencer.is_empty() || sequencer.len() > SEQUENCER_DIGITS || !is_hexadecimal {
+            return Err(Failure::permanent(
+                reason::MALFORMED_EVENT,
+                format!(
+                    "a sequencer has 1 to {SEQUENCER_DIGITS} hexadecimal digits, this is `{sequencer}`"
+                ),
+            ));
+        }
+        let upper = sequencer.to_ascii_uppercase();
+        Ok(Self(format!("{upper:0<SEQUENCER_DIGITS$}")))
+    }
+
+    /// The version that a stream's sequence number stands for, behind the stream's label: a label is
+    /// the time at which the stream was made, so that a later stream's records are newer.
+    ///
+    /// # Errors
+    /// `malformed-event` if it is not 1 to 40 decimal digits.
+    pub fn of_sequence_number(stream_label: &str, number: &str) -> Result<Self, Failure> {
+        let is_decimal = number.bytes().all(|byte| byte.is_ascii_digit());
+        if number.is_empty() || number.len() > SEQUENCE_NUMBER_DIGITS || !is_decimal {
+            return Err(Failure::permanent(
+                reason::MALFORMED_EVENT,
+                format!(
+                    "a sequence number has 1 to {SEQUENCE_NUMBER_DIGITS} digits, this is `{number}`"
+                ),
+            ));
+        }
+        Ok(Self(format!(
+            "{stream_label}/{number:0>SEQUENCE_NUMBER_DIGITS$}"
+        )))
+    }
+
     /// A version from text that is padded already (read back from a row).
     pub fn from_padded(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -116,4 +162,69 @@ pub struct RowChange<T = Item> {
     pub old: Option<T>,
     /// Whether the table's time-to-live removed it (the stream's `userIdentity` says so).
     pub by_ttl: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of_number(number: &str) -> Version {
+        Version::of_sequence_number("2026-11-21T00:00:00.000", number).unwrap()
+    }
+
+    #[test]
+    fn sequencers_are_padded_on_the_right() {
+        let version = Version::of_sequencer("0055aed6dcd90281e5").unwrap();
+        assert_eq!(version.as_str(), "0055AED6DCD90281E500000000000000");
+    }
+
+    #[test]
+    fn sequence_numbers_are_padded_on_the_left() {
+        assert_eq!(
+            of_number("111").as_str(),
+            "2026-11-21T00:00:00.000/0000000000000000000000000000000000000111"
+        );
+    }
+
+    #[test]
+    fn a_later_stream_of_the_table_is_newer() {
+        let later = Version::of_sequence_number("2026-11-22T00:00:00.000", "1").unwrap();
+        assert!(of_number("99999") < later);
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "12x", "-1", "1e5", &"9".repeat(41)] {
+            assert!(
+                Version::of_sequence_number("label", text).is_err(),
+                "{text}"
+            );
+        }
+        for text in ["", "Happy Sequencer", &"A".repeat(33)] {
+            assert!(Version::of_sequencer(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sequence_numbers_compare_as_numbers(one in any::<u128>(), other in any::<u128>()) {
+            let (one, other) = (one / 3, other);
+            prop_assert_eq!(of_number(&one.to_string()).cmp(&of_number(&other.to_string())), one.cmp(&other));
+        }
+
+        #[test]
+        fn sequencers_compare_as_fractions(one in "[0-9A-F]{1,32}", other in "[0-9a-f]{1,32}") {
+            let value = |digits: &str| {
+                let number = u128::from_str_radix(digits, 16).unwrap();
+                // Shifting by all 128 bits is undefined for no digits; there is always one.
+                number << (4 * (32 - digits.len()))
+            };
+            let versions = Version::of_sequencer(&one).unwrap().cmp(&Version::of_sequencer(&other).unwrap());
+            prop_assert_eq!(versions, value(&one).cmp(&value(&other)));
+        }
+    }
 }
