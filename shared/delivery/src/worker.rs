@@ -17,7 +17,11 @@ pub trait Worker: Send + Sync + 'static {
     type Event: FromRecord + Send + Sync + Clone;
 
     /// Turns one event into its effects. May be called again with the same event at any time.
-    fn handle(&self, event: Self::Event, cx: &Cx) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+    fn handle(
+        &self,
+        event: Self::Event,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
     /// Called before a record is parked, so that the subject can say that it failed. May be called again.
     fn give_up(

@@ -63,6 +63,8 @@ reasons! {
     HELD_BACK = "held-back";
     /// Transient failures until the attempts ran out.
     RETRIES_EXHAUSTED = "retries-exhausted";
+    /// A record that should be parked is larger than the dead-letter queue takes.
+    PARKED_TOO_LARGE = "parked-too-large";
     /// The worker is not there, or could not be set up.
     WORKER_UNAVAILABLE = "worker-unavailable";
     // AWS

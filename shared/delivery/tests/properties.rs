@@ -1,0 +1,207 @@
+//! What must hold for any batch and any outcomes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millrace_delivery::{Report, Said};
+use proptest::prelude::*;
+use support::*;
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Apply),
+        1 => Just(Step::Already),
+        1 => Just(Step::Ignore),
+        2 => Just(Step::Transient),
+        1 => Just(Step::Throttled(30)),
+        2 => Just(Step::Permanent),
+        1 => Just(Step::Panic),
+        1 => Just(Step::Hang),
+        1 => Just(Step::Take(20)),
+        1 => Just(Step::GiveUpTransient),
+        1 => Just(Step::GiveUpPanic),
+    ]
+}
+
+/// Steps with the lane each belongs to, whether parking it is refused, and the seconds there are.
+fn batches() -> impl Strategy<Value = (Vec<(Step, u8, bool)>, u64)> {
+    let entry = (step(), 0_u8..4, prop::bool::weighted(0.1));
+    (prop::collection::vec(entry, 1..14), 5_u64..120)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+/// Panics of scripts are expected here by the hundred.
+fn quiet() {
+    millrace_delivery::install_panic_hook();
+}
+
+/// Nothing is lost: what is not said to come back was handled to its end or parked.
+fn assert_nothing_lost(bench: &Bench, report: &Report) {
+    let parked: BTreeSet<_> = bench
+        .parked()
+        .into_iter()
+        .map(|parked| parked.record_id)
+        .collect();
+    let ended: BTreeSet<_> = bench.seen.ended.lock().unwrap().iter().cloned().collect();
+    for record in &report.records {
+        match record.outcome {
+            Said::Retry => {}
+            Said::Parked => assert!(parked.contains(&record.id), "{} is lost", record.id),
+            _ => assert!(ended.contains(&record.id), "{} never ended", record.id),
+        }
+    }
+}
+
+/// No record of a lane was started after one of it that must come back.
+fn assert_ordered<'a>(bench: &Bench, report: &'a Report, lane_of: impl Fn(&'a str) -> &'a str) {
+    let started = bench.started();
+    let mut failed: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut last_start: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in &report.records {
+        let lane = lane_of(&record.id);
+        let start = started.iter().position(|id| *id == record.id);
+        if let Some(start) = start {
+            assert!(
+                !failed.contains_key(lane),
+                "{} overtook {}",
+                record.id,
+                failed[lane]
+            );
+            if let Some(before) = last_start.insert(lane, start) {
+                assert!(before < start, "{} was started too early", record.id);
+            }
+        }
+        if record.outcome == Said::Retry {
+            failed.insert(lane, &record.id);
+        } else {
+            assert!(
+                !failed.contains_key(lane),
+                "{} ended after {}",
+                record.id,
+                failed[lane]
+            );
+        }
+    }
+}
+
+fn refuse(bench: &Bench, entries: &[(Step, u8, bool)], id_of: impl Fn(usize) -> String) {
+    let mut refused = bench.parking.refuse.lock().unwrap();
+    for (position, (_, _, refuse)) in entries.iter().enumerate() {
+        if *refuse {
+            refused.insert(id_of(position));
+        }
+    }
+}
+
+/// A script by position; ids end in `#position`, or are sequence numbers.
+fn bench_of(entries: &[(Step, u8, bool)], position_of: fn(&str) -> usize) -> Bench {
+    let steps: Vec<Step> = entries.iter().map(|(step, _, _)| *step).collect();
+    bench(move |record| steps[position_of(&record.id)])
+}
+
+fn after_hash(id: &str) -> usize {
+    id.rsplit('#').next().unwrap().parse().unwrap()
+}
+
+fn after_at(id: &str) -> usize {
+    id.rsplit('@').next().unwrap().parse().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn fifo_groups_keep_their_order_and_lose_nothing((entries, seconds) in batches()) {
+        quiet();
+        let id = |position: usize| format!("g{}#{position}", entries[position].1);
+        let bench = bench_of(&entries, after_hash);
+        refuse(&bench, &entries, id);
+        let messages = entries.iter().enumerate();
+        let event = batch(messages.map(|(n, (_, group, _))| fifo_message(&id(n), &group.to_string())));
+        let report = run(bench.deliver_within(&event, seconds));
+        prop_assert_eq!(report.records.len(), entries.len());
+        assert_nothing_lost(&bench, &report);
+        assert_ordered(&bench, &report, |id| id.split('#').next().unwrap());
+        let retried: Vec<_> = report.records.iter().filter(|r| r.outcome == Said::Retry).map(|r| r.id.clone()).collect();
+        prop_assert_eq!(failed_ids(&report), retried);
+    }
+
+    #[test]
+    fn standard_messages_never_wait_for_one_another((entries, seconds) in batches()) {
+        quiet();
+        let id = |position: usize| format!("m#{position}");
+        let bench = bench_of(&entries, after_hash);
+        refuse(&bench, &entries, id);
+        let event = batch((0..entries.len()).map(|n| message(&id(n))));
+        let report = run(bench.deliver_within(&event, seconds));
+        prop_assert_eq!(report.records.len(), entries.len());
+        assert_nothing_lost(&bench, &report);
+        for record in &report.records {
+            let reason = record.reason.as_ref().map(|reason| reason.code);
+            prop_assert_ne!(reason, Some("held-back"));
+        }
+        let retried: Vec<_> = report.records.iter().filter(|r| r.outcome == Said::Retry).map(|r| r.id.clone()).collect();
+        prop_assert_eq!(failed_ids(&report), retried);
+    }
+
+    #[test]
+    fn streams_keep_a_row_s_order_and_report_the_lowest_number((entries, seconds) in batches()) {
+        quiet();
+        let bench = bench_of(&entries, after_at);
+        let changes: Vec<_> = entries.iter().enumerate().map(|(n, (_, row, _))| change(&row.to_string(), n as u64)).collect();
+        let ids: Vec<String> = changes.iter().map(|change| {
+            let message = millrace_events::open(change).unwrap().messages.remove(0);
+            message.records.unwrap()[0].id.clone()
+        }).collect();
+        refuse(&bench, &entries, |position| ids[position].clone());
+        let report = run(bench.deliver_within(&batch(changes), seconds));
+        prop_assert_eq!(report.records.len(), entries.len());
+        assert_nothing_lost(&bench, &report);
+        assert_ordered(&bench, &report, |id| id.split('@').next().unwrap());
+        let lowest = report.records.iter().filter(|r| r.outcome == Said::Retry).map(|r| after_at(&r.id)).min();
+        prop_assert_eq!(failed_ids(&report), lowest.map(|n| n.to_string()).into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_redelivered_stream_ends_with_every_record_handled((entries, _) in batches()) {
+        // Lambda's side of the contract: from the reported number on, everything is delivered again.
+        // Whatever was transient the first time works the second time.
+        quiet();
+        let steps: Vec<Step> = entries.iter().map(|(step, _, _)| *step).collect();
+        let tries = std::sync::Mutex::new(BTreeMap::<String, u32>::new());
+        let bench = bench(move |record| {
+            let mut tries = tries.lock().unwrap();
+            let count = tries.entry(record.id.clone()).or_default();
+            *count += 1;
+            match steps[after_at(&record.id)] {
+                Step::Transient | Step::Throttled(_) if *count == 1 => Step::Transient,
+                Step::Permanent => Step::Permanent,
+                _ => Step::Apply,
+            }
+        });
+        let changes: Vec<_> = entries.iter().enumerate().map(|(n, (_, row, _))| change(&row.to_string(), n as u64)).collect();
+        let mut from = 0;
+        let mut done = BTreeSet::new();
+        for _ in 0..=2 * entries.len() {
+            let report = run(bench.deliver(&batch(changes[from..].to_vec())));
+            let ended = report.records.iter().filter(|record| record.outcome != Said::Retry);
+            done.extend(ended.map(|record| record.id.clone()));
+            match failed_ids(&report).first() {
+                Some(number) => from = number.parse().unwrap(),
+                None => break,
+            }
+        }
+        prop_assert_eq!(done.len(), entries.len());
+    }
+}
