@@ -70,10 +70,8 @@ impl Attempt<'_> {
                 "too little of the invocation's time was left to start the record",
             ));
         }
-        let limit = self
-            .times
-            .stop_at
-            .min(now + self.delivery.settings.record_time_limit);
+        let own_limit = now.checked_add(self.delivery.settings.record_time_limit);
+        let limit = own_limit.map_or(self.times.stop_at, |own| own.min(self.times.stop_at));
         let cx = Cx {
             attempt: self.message.attempt,
             deadline: limit,

@@ -40,6 +40,9 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
+/// A bound that keeps sums of times from overflowing.
+const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// One call of the function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -52,11 +55,11 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// An invocation that may take `limit` from now on.
+    /// An invocation that may take `limit` from now on, a day at most.
     pub fn lasting(limit: Duration) -> Self {
         Self {
             request_id: uuid::Uuid::new_v4().to_string(),
-            deadline: Instant::now() + limit,
+            deadline: Instant::now() + limit.min(ONE_DAY),
             trace_id: None,
         }
     }
@@ -98,6 +101,12 @@ impl Delivery {
     #[must_use]
     pub fn with_metrics(mut self, sink: Arc<dyn MetricSink>) -> Self {
         self.metrics = Some(sink);
+        self
+    }
+
+    /// Gives it a sink if it has none.
+    pub(crate) fn or_metrics(mut self, sink: impl FnOnce() -> Arc<dyn MetricSink>) -> Self {
+        self.metrics = self.metrics.or_else(|| Some(sink()));
         self
     }
 
@@ -260,7 +269,7 @@ impl Delivery {
             trace_id: &attempt.trace_id(&identity.id),
             at: now,
         };
-        metrics::log(&event, verdict.failure().map(Failure::message));
+        metrics::log(&event, verdict.sentence());
         if let Some(sink) = &self.metrics {
             sink.record(&event);
         }

@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Delivery, Invocation, install_panic_hook};
+use crate::{Delivery, EmfSink, Invocation, install_panic_hook};
 
 /// After SIGTERM, an invocation that has ended gets this long to post its response.
 const GRACE: Duration = Duration::from_millis(300);
@@ -130,7 +130,8 @@ impl Registry {
     }
 }
 
-/// Runs the worker that `_HANDLER` names until the environment ends the process.
+/// Runs the worker that `_HANDLER` names until the environment ends the process. Outcomes become metrics
+/// on standard output, unless the worker's delivery has a sink of its own.
 ///
 /// # Errors
 /// If the worker could not be set up: the error is told to the runtime API first, and the process should
@@ -140,7 +141,8 @@ pub async fn run(registry: Registry) -> Result<(), lambda_runtime::Error> {
     install_panic_hook();
     let handler = env::var("_HANDLER").ok();
     let delivery = match registry.set_up(handler.as_deref()).await {
-        Ok(delivery) => Arc::new(delivery),
+        // Standard output is where CloudWatch reads metrics, and only on Lambda.
+        Ok(delivery) => Arc::new(delivery.or_metrics(|| Arc::new(EmfSink::stdout()))),
         Err(error) => {
             tracing::error!(error = %error, "init failed");
             report_init_error(&error).await;

@@ -127,6 +127,14 @@ impl Verdict {
         }
     }
 
+    /// Why, for the log: without the failure's causes.
+    pub(crate) fn sentence(&self) -> Option<&str> {
+        match self {
+            Self::Done(Outcome::Ignored(why)) => Some(why),
+            other => other.failure().map(Failure::message),
+        }
+    }
+
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Done(_) => None,

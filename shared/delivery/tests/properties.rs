@@ -41,11 +41,6 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-/// Panics of scripts are expected here by the hundred.
-fn quiet() {
-    millrace_delivery::install_panic_hook();
-}
-
 /// Nothing is lost: what is not said to come back was handled to its end or parked.
 fn assert_nothing_lost(bench: &Bench, report: &Report) {
     let parked: BTreeSet<_> = bench
@@ -123,7 +118,6 @@ proptest! {
 
     #[test]
     fn fifo_groups_keep_their_order_and_lose_nothing((entries, seconds) in batches()) {
-        quiet();
         let id = |position: usize| format!("g{}#{position}", entries[position].1);
         let bench = bench_of(&entries, after_hash);
         refuse(&bench, &entries, id);
@@ -139,7 +133,6 @@ proptest! {
 
     #[test]
     fn standard_messages_never_wait_for_one_another((entries, seconds) in batches()) {
-        quiet();
         let id = |position: usize| format!("m#{position}");
         let bench = bench_of(&entries, after_hash);
         refuse(&bench, &entries, id);
@@ -157,7 +150,6 @@ proptest! {
 
     #[test]
     fn streams_keep_a_row_s_order_and_report_the_lowest_number((entries, seconds) in batches()) {
-        quiet();
         let bench = bench_of(&entries, after_at);
         let changes: Vec<_> = entries.iter().enumerate().map(|(n, (_, row, _))| change(&row.to_string(), n as u64)).collect();
         let ids: Vec<String> = changes.iter().map(|change| {
@@ -177,7 +169,6 @@ proptest! {
     fn a_redelivered_stream_ends_with_every_record_handled((entries, _) in batches()) {
         // Lambda's side of the contract: from the reported number on, everything is delivered again.
         // Whatever was transient the first time works the second time.
-        quiet();
         let steps: Vec<Step> = entries.iter().map(|(step, _, _)| *step).collect();
         let tries = std::sync::Mutex::new(BTreeMap::<String, u32>::new());
         let bench = bench(move |record| {

@@ -402,3 +402,49 @@ async fn a_report_is_json_for_people_s_tools() {
     let parked = serde_json::to_value(&bench.parked()[0]).unwrap();
     assert!(open(&parked).unwrap().messages[0].records.is_ok());
 }
+
+mod blocking {
+    use std::{sync::Arc, time::Duration};
+
+    use millrace_cloud::SystemClock;
+    use millrace_delivery::{
+        Cx, Delivery, DeliverySettings, Invocation, MemoryParking, QueueDefault, Said, Worker,
+    };
+    use millrace_events::{Failure, Outcome, Record};
+
+    use super::support::{batch, message};
+
+    /// Blocks its thread, as a parser without an await does.
+    struct Blocking;
+
+    impl Worker for Blocking {
+        const NAME: &'static str = "blocking";
+        type Event = Record;
+
+        async fn handle(&self, record: Record, _cx: &Cx) -> Result<Outcome, Failure> {
+            if record.id == "blocks" {
+                std::thread::sleep(Duration::from_secs(3));
+            }
+            Ok(Outcome::Applied)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn a_handler_that_blocks_its_thread_holds_up_nobody() {
+        let delivery = Delivery::new(
+            Blocking,
+            DeliverySettings::default(),
+            Arc::new(MemoryParking::default()),
+            Arc::new(QueueDefault),
+            Arc::new(SystemClock),
+        );
+        let event = batch(["blocks", "other"].map(message));
+        let started = std::time::Instant::now();
+        let report = delivery
+            .deliver(event, Invocation::lasting(Duration::from_secs(2)))
+            .await;
+        assert!(started.elapsed() < Duration::from_millis(2_500));
+        let said: Vec<_> = report.records.iter().map(|record| record.outcome).collect();
+        assert_eq!(said, [Said::Retry, Said::Applied]);
+    }
+}

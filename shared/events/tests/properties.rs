@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use millrace_events::open;
+use millrace_events::{ParkedReason, ParkedRecord, open};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -89,6 +89,96 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// One more envelope around an event.
+#[derive(Debug, Clone, Copy)]
+enum Wrap {
+    Sqs,
+    SqsTwiceEncoded,
+    SnsForLambda,
+    SnsNotification,
+    Records,
+    OnFailure,
+    OnFailureText,
+    Parked,
+}
+
+fn wrap(event: Value, wrap: Wrap) -> Value {
+    let text = Value::from(event.to_string());
+    match wrap {
+        Wrap::Sqs => {
+            json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": text}]})
+        }
+        Wrap::SqsTwiceEncoded => {
+            json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": text.to_string()}]})
+        }
+        Wrap::SnsForLambda => {
+            json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": text}}]})
+        }
+        Wrap::SnsNotification => {
+            json!({"Type": "Notification", "TopicArn": "arn", "Message": text})
+        }
+        Wrap::Records => json!({"Records": [event]}),
+        Wrap::OnFailure => json!({"requestContext": {}, "requestPayload": event}),
+        Wrap::OnFailureText => {
+            json!({"requestContext": {}, "DDBStreamBatchInfo": {}, "payload": text})
+        }
+        Wrap::Parked => {
+            let message = open(&event).unwrap().messages.remove(0);
+            let record = message.records.as_ref().unwrap()[0].clone();
+            let reason = ParkedReason {
+                code: "encrypted".to_owned(),
+                message: String::new(),
+            };
+            let at = time::OffsetDateTime::UNIX_EPOCH;
+            let parked = ParkedRecord::new("w", &message, &record.id, &record.subject, reason, at);
+            serde_json::from_str(&parked.to_body()).unwrap()
+        }
+    }
+}
+
+fn wraps() -> impl Strategy<Value = Vec<Wrap>> {
+    let one = prop::sample::select(vec![
+        Wrap::Sqs,
+        Wrap::SqsTwiceEncoded,
+        Wrap::SnsForLambda,
+        Wrap::SnsNotification,
+        Wrap::Records,
+        Wrap::OnFailure,
+        Wrap::OnFailureText,
+        Wrap::Parked,
+    ]);
+    // Ten envelopes lie within the depth that is opened.
+    prop::collection::vec(one, 0..6)
+}
+
+fn any_record() -> impl Strategy<Value = (Value, &'static str)> {
+    prop::sample::select(vec![
+        (
+            json!({
+                "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "b"}, "object": {"key": "a+b", "sequencer": "0A"}}
+            }),
+            "s3:b/a b@0A000000000000000000000000000000:created",
+        ),
+        (
+            json!({
+                "eventSource": "aws:dynamodb", "eventName": "REMOVE",
+                "eventSourceARN": "arn:aws:dynamodb:us-east-1:0:table/t/stream/l",
+                "dynamodb": {"Keys": {"k": {"S": "1"}}, "SequenceNumber": "7"}
+            }),
+            "l:t/k=1@0000000000000000000000000000000000000007",
+        ),
+        (
+            json!({
+                "source": "aws.s3", "detail-type": "Object Deleted",
+                "detail": {"bucket": {"name": "b"}, "object": {"key": "a+b", "sequencer": "0A"}}
+            }),
+            "s3:b/a+b@0A000000000000000000000000000000:removed",
+        ),
+        (json!({"id": "own"}), "own"),
+    ])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -128,5 +218,15 @@ proptest! {
         });
         *record.pointer_mut(field).unwrap() = value;
         let _ = open(&json!({"Records": [record]}));
+    }
+
+    #[test]
+    fn a_record_is_the_same_however_it_is_wrapped((record, id) in any_record(), wraps in wraps()) {
+        let event = wraps.into_iter().fold(record, wrap);
+        let batch = open(&event).unwrap();
+        prop_assert_eq!(batch.messages.len(), 1);
+        let records = batch.messages[0].records.as_ref().unwrap();
+        prop_assert_eq!(records.len(), 1);
+        prop_assert_eq!(records[0].id.as_str(), id);
     }
 }

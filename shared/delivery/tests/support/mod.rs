@@ -1,6 +1,12 @@
 //! A worker that does what a script says, and doubles of what stands around the loop.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 use std::{
     collections::BTreeSet,
