@@ -98,7 +98,16 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let mut connection = self.connection();
+        let (result, touched_queues) = self.transact(&mut self.connection(), work)?;
+        self.announce(&touched_queues);
+        Ok(result)
+    }
+
+    fn transact<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, ServiceError>,
+    ) -> Result<(T, BTreeSet<String>), ServiceError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut write = Write {
             transaction,
@@ -106,15 +115,8 @@ impl Store {
             touched_queues: BTreeSet::new(),
         };
         let result = work(&mut write)?;
-        let Write {
-            transaction,
-            touched_queues,
-            ..
-        } = write;
-        transaction.commit()?;
-        drop(connection);
-        self.announce(&touched_queues);
-        Ok(result)
+        write.transaction.commit()?;
+        Ok((result, write.touched_queues))
     }
 
     /// As [`Store::write`], on a thread that may block.

@@ -34,6 +34,17 @@ pub struct MessageAttribute {
     pub binary_value: Option<String>,
 }
 
+impl MessageAttribute {
+    /// An attribute of the type `String`.
+    pub fn text(value: impl Into<String>) -> Self {
+        Self {
+            data_type: "String".to_owned(),
+            string_value: Some(value.into()),
+            binary_value: None,
+        }
+    }
+}
+
 /// Attributes by name. The order is that of the digest.
 pub type MessageAttributes = BTreeMap<String, MessageAttribute>;
 
@@ -217,19 +228,12 @@ pub(crate) fn check_attributes(attributes: &MessageAttributes) -> Result<(), Ser
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> MessageAttribute {
-        MessageAttribute {
-            data_type: "String".to_owned(),
-            string_value: Some(value.to_owned()),
-            binary_value: None,
-        }
-    }
-
     /// The digest of one attribute, put together by hand from the published
     /// rule, so that a change of the order or of a length would show.
     #[test]
     fn the_digest_follows_the_published_rule() {
-        let attributes = MessageAttributes::from([("hello".to_owned(), text("world"))]);
+        let attributes =
+            MessageAttributes::from([("hello".to_owned(), MessageAttribute::text("world"))]);
         let mut encoded = Vec::new();
         encoded.extend_from_slice(b"\0\0\0\x05hello");
         encoded.extend_from_slice(b"\0\0\0\x06String");
@@ -241,11 +245,12 @@ mod tests {
 
     #[test]
     fn attributes_without_a_value_of_their_type_are_refused() {
-        let mut wrong = text("ten");
+        let mut wrong = MessageAttribute::text("ten");
         wrong.data_type = "Number".to_owned();
         let attributes = MessageAttributes::from([("count".to_owned(), wrong)]);
         assert!(check_attributes(&attributes).is_err());
-        let attributes = MessageAttributes::from([("name".to_owned(), text("ten"))]);
+        let attributes =
+            MessageAttributes::from([("name".to_owned(), MessageAttribute::text("ten"))]);
         assert!(check_attributes(&attributes).is_ok());
     }
 }

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use attributes::AttributeMap;
+pub(crate) use attributes::check_name;
+pub(crate) use message::check_attributes;
 pub use message::{Message, MessageAttribute, MessageAttributes, OutgoingMessage, Sent};
 pub use queue::Counts;
 

@@ -1,0 +1,245 @@
+//! One HTTP connector for all services, under the unmodified SDK clients.
+//!
+//! A request is told by what it carries: `x-amz-target` names DynamoDB, its
+//! streams and SQS; a form is SNS; everything else is S3.
+
+use std::fmt;
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use s3s::Body;
+use s3s::service::S3Service;
+
+use crate::dynamo::CallError;
+use crate::error::ServiceError;
+use crate::services::Services;
+use crate::{names, sns, sqs};
+
+/// The endpoint that clients in this process are given. Nothing listens there:
+/// the connector answers. Being an address, it makes S3 clients use paths.
+const ENDPOINT: &str = "http://127.0.0.1:4566";
+
+/// The largest request that is not S3's: SQS takes 1 MiB, DynamoDB 16 MiB.
+const LARGEST_BODY: usize = 32 * 1024 * 1024;
+
+const AWS_JSON: &str = "application/x-amz-json-1.0";
+
+/// An error that ends a connection instead of being answered.
+pub(crate) type RouteError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Sends requests to the service that they are for.
+#[derive(Clone)]
+pub(crate) struct Router {
+    services: Services,
+    s3: S3Service,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Router")
+    }
+}
+
+impl Router {
+    pub(crate) fn new(services: &Services) -> Self {
+        Self {
+            services: services.clone(),
+            s3: services.s3.service(),
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, RouteError> {
+        let target = header(&request, "x-amz-target").to_owned();
+        let is_form = header(&request, CONTENT_TYPE.as_str())
+            .starts_with("application/x-www-form-urlencoded");
+        let Some((service, operation)) = target.split_once('.') else {
+            if is_form && request.method() == Method::POST {
+                return self.sns(request).await;
+            }
+            return self.s3(request).await;
+        };
+        let body = collect(request.into_body()).await?;
+        if service.starts_with("DynamoDB_") || service.starts_with("DynamoDBStreams_") {
+            return dynamo_answer(self.services.dynamo.call(operation, body.into()).await);
+        }
+        if service == "AmazonSQS" {
+            return sqs_answer(sqs::wire::handle(&self.services.queues, operation, &body).await);
+        }
+        let unknown = ServiceError::client(
+            "UnknownOperationException",
+            format!("the embedded cloud has no service {service}"),
+        );
+        json_error(
+            &unknown,
+            format!("com.amazon.coral.service#{}", unknown.code),
+        )
+    }
+
+    async fn s3(&self, request: Request<Body>) -> Result<Response<Body>, RouteError> {
+        let is_head = request.method() == Method::HEAD;
+        let mut request = request;
+        add_host(&mut request)?;
+        let answer = self.s3.call(request).await.map_err(RouteError::from)?;
+        Ok(if is_head {
+            answer.map(|_| Body::empty())
+        } else {
+            answer
+        })
+    }
+
+    async fn sns(&self, request: Request<Body>) -> Result<Response<Body>, RouteError> {
+        let body = collect(request.into_body()).await?;
+        let (status, xml) = match sns::wire::handle(&self.services.topics, &body).await {
+            Ok(xml) => (200, xml),
+            Err(error) => (error.status, sns::wire::error_body(&error)),
+        };
+        answer(status, "text/xml", xml)
+    }
+}
+
+fn header<'a>(request: &'a Request<Body>, name: &str) -> &'a str {
+    let value = request.headers().get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The signature covers the host, which in a request that never went over a
+/// wire stands in the URI alone.
+fn add_host(request: &mut Request<Body>) -> Result<(), RouteError> {
+    if request.headers().contains_key(HOST) {
+        return Ok(());
+    }
+    if let Some(authority) = request.uri().authority() {
+        let host = HeaderValue::from_str(authority.as_str())?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+async fn collect(body: Body) -> Result<Bytes, RouteError> {
+    let limited = http_body_util::Limited::new(body, LARGEST_BODY);
+    Ok(limited.collect().await?.to_bytes())
+}
+
+fn answer(
+    status: u16,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Result<Response<Body>, RouteError> {
+    Ok(Response::builder()
+        .status(StatusCode::from_u16(status)?)
+        .header(CONTENT_TYPE, content_type)
+        .body(Body::from(body.into()))?)
+}
+
+fn dynamo_answer(result: Result<Vec<u8>, CallError>) -> Result<Response<Body>, RouteError> {
+    match result {
+        Ok(body) => answer(200, AWS_JSON, body),
+        Err(error) => answer(error.status, AWS_JSON, error.body),
+    }
+}
+
+fn sqs_answer(
+    result: Result<serde_json::Value, ServiceError>,
+) -> Result<Response<Body>, RouteError> {
+    let error = match result {
+        Ok(body) => return answer(200, AWS_JSON, body.to_string()),
+        Err(error) => error,
+    };
+    let mut response = json_error(&error, format!("com.amazonaws.sqs#{}", error.code))?;
+    let fault = if error.status < 500 {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    let query_error = format!("{};{fault}", sqs::wire::query_code(error.code));
+    response
+        .headers_mut()
+        .insert("x-amzn-query-error", HeaderValue::from_str(&query_error)?);
+    Ok(response)
+}
+
+fn json_error(error: &ServiceError, error_type: String) -> Result<Response<Body>, RouteError> {
+    let body = serde_json::json!({ "__type": error_type, "message": error.message });
+    answer(error.status, AWS_JSON, body.to_string())
+}
+
+/// The router under an SDK client.
+#[derive(Debug, Clone)]
+struct InProcess(Router);
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let router = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request
+                .try_into_http1x()
+                .map_err(|error| ConnectorError::user(error.into()))?;
+            let request = request.map(Body::http_body_unsync);
+            let response = router
+                .handle(request)
+                .await
+                .map_err(|error| ConnectorError::other(error, None))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// An HTTP client whose every request is answered by `services`, in this
+/// process. It can be wrapped, to count requests or to inject faults.
+pub fn http_client(services: &Services) -> SharedHttpClient {
+    SharedHttpClient::new(InProcess(Router::new(services)))
+}
+
+/// The configuration of SDK clients that talk to `services`. A failed request is
+/// not sent again: nothing here fails for a moment.
+pub fn sdk_config(services: &Services) -> SdkConfig {
+    sdk_config_with(http_client(services))
+}
+
+/// As [`sdk_config`], over an HTTP client that may be wrapped around that of
+/// [`http_client`].
+pub fn sdk_config_with(client: SharedHttpClient) -> SdkConfig {
+    let credentials = Credentials::from_keys(names::CREDENTIAL, names::CREDENTIAL, None);
+    SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::from_static(names::REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(ENDPOINT)
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .timeout_config(aws_config::timeout::TimeoutConfig::disabled())
+        .stalled_stream_protection(
+            aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled(),
+        )
+        .http_client(client)
+        .build()
+}
