@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::Body;
@@ -70,11 +70,14 @@ impl Router {
         let is_form = header(&request, CONTENT_TYPE.as_str())
             .starts_with("application/x-www-form-urlencoded");
         let Some((service, operation)) = target.split_once('.') else {
-            if is_form && request.method() == Method::POST {
+            if is_form && request.method() == Method::POST && request.uri().path() == "/" {
                 return self.sns(request).await;
             }
             return self.s3(request).await;
         };
+        if let Err(error) = check_access_key(&request) {
+            return json_error(&error, format!("com.amazon.coral.service#{}", error.code));
+        }
         let body = collect(request.into_body()).await?;
         if service.starts_with("DynamoDB_") || service.starts_with("DynamoDBStreams_") {
             return dynamo_answer(self.services.dynamo.call(operation, body.into()).await);
@@ -105,6 +108,9 @@ impl Router {
     }
 
     async fn sns(&self, request: Request<Body>) -> Result<Response<Body>, RouteError> {
+        if let Err(error) = check_access_key(&request) {
+            return answer(403, "text/xml", sns::wire::error_body(&error));
+        }
         let body = collect(request.into_body()).await?;
         let (status, xml) = match sns::wire::handle(&self.services.topics, &body).await {
             Ok(xml) => (200, xml),
@@ -119,6 +125,26 @@ fn header<'a>(request: &'a Request<Body>, name: &str) -> &'a str {
     value
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
+}
+
+/// Requests are signed with the one access key that there is. S3 checks more:
+/// the signature itself.
+fn check_access_key(request: &Request<Body>) -> Result<(), ServiceError> {
+    let authorization = header(request, AUTHORIZATION.as_str());
+    let credential = authorization
+        .split_once("Credential=")
+        .map(|(_, rest)| rest);
+    let access_key = credential.and_then(|credential| credential.split('/').next());
+    if access_key == Some(names::CREDENTIAL) {
+        return Ok(());
+    }
+    Err(ServiceError::client(
+        "UnrecognizedClientException",
+        format!(
+            "The security token included in the request is invalid: sign with the access key and the secret \"{}\"",
+            names::CREDENTIAL
+        ),
+    ))
 }
 
 /// The signature covers the host, which in a request that never went over a

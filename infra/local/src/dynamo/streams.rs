@@ -158,10 +158,10 @@ impl Logged {
             Ok(parsed?)
         };
         let (old_image, new_image) = (image(&self.old_image)?, image(&self.new_image)?);
-        if let (Some(old), Some(new)) = (&old_image, &new_image) {
-            if same_item(old, new) {
-                return Ok(None);
-            }
+        if let (Some(old), Some(new)) = (&old_image, &new_image)
+            && same_item(old, new)
+        {
+            return Ok(None);
         }
         let mut change = json!({
             "ApproximateCreationDateTime": self.created_seconds,

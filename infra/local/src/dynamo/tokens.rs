@@ -138,13 +138,8 @@ fn apply(database: &Database, mut request: Value, mark: Value) -> Result<Vec<u8>
 
 /// The answer without what the mark consumed.
 fn without_mark(mut answer: Value) -> Result<Vec<u8>, DynoxideError> {
-    if let Some(consumed) = answer["ConsumedCapacity"].as_array_mut() {
+    if let Some(Value::Array(consumed)) = answer.get_mut("ConsumedCapacity") {
         consumed.retain(|capacity| capacity["TableName"] != TABLE);
-    }
-    if answer["ConsumedCapacity"].is_null() {
-        if let Some(fields) = answer.as_object_mut() {
-            fields.remove("ConsumedCapacity");
-        }
     }
     serde_json::to_vec(&answer).map_err(not_an_answer)
 }

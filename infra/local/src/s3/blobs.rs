@@ -139,10 +139,10 @@ impl Blobs {
         match self {
             Self::Directory(directory) => {
                 let path = Self::path(directory, name);
-                if let Err(error) = fs::remove_file(&path) {
-                    if error.kind() != io::ErrorKind::NotFound {
-                        tracing::warn!(path = %path.display(), %error, "could not remove the bytes of an object");
-                    }
+                if let Err(error) = fs::remove_file(&path)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    tracing::warn!(path = %path.display(), %error, "could not remove the bytes of an object");
                 }
             }
             Self::Memory(blobs) => {

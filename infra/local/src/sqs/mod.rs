@@ -8,6 +8,7 @@ mod attributes;
 mod message;
 mod moves;
 pub(crate) mod queue;
+mod recovery;
 pub(crate) mod wire;
 
 use std::time::Duration;

@@ -77,10 +77,10 @@ pub(crate) fn send(
     let settings = settings(&write.transaction, queue)?;
     check_message(&settings, message)?;
     let deduplication = deduplication_id(&settings, message)?;
-    if let Some(id) = &deduplication {
-        if let Some(earlier) = earlier_duplicate(write, queue, id)? {
-            return Ok(earlier);
-        }
+    if let Some(id) = &deduplication
+        && let Some(earlier) = earlier_duplicate(write, queue, id)?
+    {
+        return Ok(earlier);
     }
     let delay_seconds = message.delay_seconds.unwrap_or(settings.delay_seconds);
     let message_id = Uuid::new_v4().to_string();

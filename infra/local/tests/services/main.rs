@@ -5,6 +5,7 @@ mod dynamo;
 mod notifications;
 mod restart;
 mod s3;
+mod server;
 mod sns;
 mod sqs;
 

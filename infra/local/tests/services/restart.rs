@@ -185,7 +185,7 @@ fn a_directory_has_one_owner() {
     let first = open(directory.path());
     let storage = Storage::Directory(directory.path().to_owned());
     let second = Services::open(&storage, Arc::new(SystemClock));
-    let error = second.err().expect("the second opening should fail");
+    let error = second.expect_err("the second opening should fail");
     assert!(matches!(error, OpenError::InUse { .. }));
     assert!(
         error
