@@ -382,6 +382,10 @@ fn keys_of_a_row_are_unambiguous() {
         subject_of(json!({"a": {"S": "1"}, "b": {"S": "2"}}))
     );
     assert_eq!(
+        subject_of(json!({"a": {"S": "1,b=2/@%"}})),
+        "ai-assistant-documents/a=1%2Cb%3D2%2F%40%25"
+    );
+    assert_eq!(
         subject_of(json!({"n": {"N": "-1.5"}})),
         "ai-assistant-documents/n=-1.5"
     );
@@ -484,6 +488,12 @@ fn what_the_source_knows_of_a_message_is_kept() {
     let stream = open(&json!({"Records": [stream_record("INSERT", "42")]})).unwrap();
     assert_eq!(stream.messages[0].id, "42");
     assert_eq!(stream.messages[0].attempt, 1);
+
+    // Only queues count; a message of the platform may have fields of any name.
+    let look_alike =
+        json!({"id": "x", "attributes": {"ApproximateReceiveCount": "9", "MessageGroupId": "g"}});
+    let opened = open(&look_alike).unwrap().messages.remove(0);
+    assert_eq!((opened.attempt, opened.group), (1, None));
 }
 
 #[test]

@@ -28,11 +28,17 @@ pub(super) fn is_fifo(value: &Value) -> bool {
 
 /// Fair queues carry a group too, but only FIFO queues are ordered by it.
 pub(super) fn group(value: &Value) -> Option<String> {
+    if !is_message(value) {
+        return None;
+    }
     optional_text(value, "/attributes/MessageGroupId").map(str::to_owned)
 }
 
 /// How often the message was received, this time included; 1 where nobody counts.
 pub(super) fn receive_count(value: &Value) -> u32 {
+    if !is_message(value) {
+        return 1;
+    }
     let counted = match value.pointer("/attributes/ApproximateReceiveCount") {
         Some(Value::String(text)) => text.parse().ok(),
         Some(Value::Number(number)) => number.as_u64().and_then(|count| count.try_into().ok()),
