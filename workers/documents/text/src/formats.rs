@@ -1,0 +1,26 @@
+//! One module a format. A new format is a module here, a variant of `Sniffed` and of `Format`,
+//! and a line in [`read`].
+
+mod docx;
+mod html;
+mod markdown;
+mod pdf;
+mod plain;
+
+use crate::builder::{Builder, Draft};
+use crate::error::ExtractError;
+use crate::limits::Limits;
+use crate::sniff::Sniffed;
+
+/// Reads a file of a known format.
+pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Draft, ExtractError> {
+    let mut builder = Builder::new(limits);
+    match sniffed {
+        Sniffed::Pdf => pdf::read(bytes, limits, &mut builder)?,
+        Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
+        Sniffed::Html(text) => html::read(&text, &mut builder)?,
+        Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
+        Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,
+    }
+    Ok(builder.finish())
+}

@@ -1,0 +1,182 @@
+//! PDF, page by page.
+
+mod headings;
+mod paragraphs;
+
+use pdf_oxide::PdfDocument;
+
+use crate::builder::{Builder, Gap};
+use crate::error::ExtractError;
+use crate::limits::Limits;
+use headings::{HeadingSizes, LargeText};
+use paragraphs::Paragraph;
+
+/// How far from its end a complete file has its end mark, in bytes. Many writers and mailers
+/// append something.
+const END_MARK_DISTANCE: usize = 4096;
+/// How many pages are searched for pictures before a file without text is called a scan.
+const PAGES_SEARCHED_FOR_PICTURES: u32 = 20;
+
+/// What a page gave before the document as a whole was seen.
+struct RawPage {
+    text: String,
+    large: Vec<LargeText>,
+}
+
+pub(super) fn read(
+    bytes: &[u8],
+    limits: &Limits,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let document = PdfDocument::from_bytes(bytes.to_vec())
+        .map_err(|_| ExtractError::damaged(what_is_wrong(bytes)))?;
+    // The library tries the empty password itself; without the right one it returns no text.
+    if document.is_encrypted() && !document.is_authenticated() {
+        return Err(ExtractError::Encrypted);
+    }
+    let pages = document
+        .page_count()
+        .map_err(|_| ExtractError::damaged("its list of pages cannot be read"))?;
+    let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+    if pages > limits.pages {
+        return Err(ExtractError::TooLarge {
+            detail: format!(
+                "it has {pages} pages, and at most {} are accepted",
+                limits.pages
+            ),
+        });
+    }
+
+    let mut sizes = HeadingSizes::default();
+    let raw_pages = read_pages(&document, pages, limits, &mut sizes)?;
+    if raw_pages.iter().all(|page| page.text.trim().is_empty()) {
+        return Err(why_without_text(&document, bytes, pages));
+    }
+    if let Some(title) = document_title(&document) {
+        builder.title(&title);
+    }
+    lay_out(raw_pages, &sizes.levels(), builder)
+}
+
+fn read_pages(
+    document: &PdfDocument,
+    pages: u32,
+    limits: &Limits,
+    sizes: &mut HeadingSizes,
+) -> Result<Vec<RawPage>, ExtractError> {
+    let mut raw_pages = Vec::new();
+    let mut bytes_of_text = 0_u64;
+    for index in 0..pages as usize {
+        // A page that cannot be read does not take the others with it.
+        let text = document.extract_text(index).unwrap_or_default();
+        bytes_of_text += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        if bytes_of_text > limits.output_bytes {
+            return Err(ExtractError::OutputLimit {
+                megabytes: limits.output_bytes >> 20,
+            });
+        }
+        // The spans were made for the text and are kept by the document: this costs nothing.
+        let large = if text.trim().is_empty() {
+            Vec::new()
+        } else {
+            sizes.take_page(&document.extract_spans(index).unwrap_or_default())
+        };
+        raw_pages.push(RawPage { text, large });
+    }
+    Ok(raw_pages)
+}
+
+fn lay_out(
+    raw_pages: Vec<RawPage>,
+    levels: &headings::Levels,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let texts: Vec<&str> = raw_pages.iter().map(|page| page.text.as_str()).collect();
+    let margins = paragraphs::repeated_margins(&texts);
+    let mut unfinished = false;
+    for (number, raw_page) in (1..).zip(&raw_pages) {
+        builder.page(number);
+        let headings = levels.of_page(&raw_page.large);
+        let paragraphs = paragraphs::of_page(&raw_page.text, number, &margins, &headings);
+        for (position, paragraph) in paragraphs.iter().enumerate() {
+            // A sentence that goes on here from the page before is set off by a line end only.
+            let continues = position == 0 && unfinished;
+            let gap = if continues { Gap::Line } else { Gap::Paragraph };
+            match paragraph {
+                Paragraph::Heading { level, text } => builder.heading(*level, text)?,
+                Paragraph::Text(text) => builder.block(gap, text)?,
+            }
+        }
+        unfinished = match paragraphs.last() {
+            Some(Paragraph::Text(text)) => {
+                text.chars().count() > 40 && !crate::wrap::ends_sentence(text)
+            }
+            _ => false,
+        };
+    }
+    Ok(())
+}
+
+fn what_is_wrong(bytes: &[u8]) -> &'static str {
+    if has_end(bytes) {
+        "its table of contents cannot be read"
+    } else {
+        "its end is missing, as if the upload had been interrupted"
+    }
+}
+
+/// A whole file ends with where its cross-reference table begins, and a mark.
+fn has_end(bytes: &[u8]) -> bool {
+    let end = &bytes[bytes.len().saturating_sub(END_MARK_DISTANCE)..];
+    crate::sniff::find(end, b"startxref").is_some() || crate::sniff::find(end, b"%%EOF").is_some()
+}
+
+fn why_without_text(document: &PdfDocument, bytes: &[u8], pages: u32) -> ExtractError {
+    if !has_end(bytes) {
+        return ExtractError::damaged(what_is_wrong(bytes));
+    }
+    if pages == 0 {
+        return ExtractError::damaged("it has no pages");
+    }
+    let has_pictures = (0..pages.min(PAGES_SEARCHED_FOR_PICTURES)).any(|index| {
+        let pictures = document.page_image_handles(index as usize);
+        pictures.is_ok_and(|pictures| !pictures.is_empty())
+    });
+    if has_pictures {
+        ExtractError::NeedsOcr { pages }
+    } else {
+        ExtractError::NoText
+    }
+}
+
+/// The title in the document information, unless it only repeats the name of a file.
+fn document_title(document: &PdfDocument) -> Option<String> {
+    let trailer = document.trailer().as_dict()?;
+    let information = document.resolve_object(trailer.get("Info")?).ok()?;
+    let title = document
+        .resolve_object(information.as_dict()?.get("Title")?)
+        .ok()?;
+    let title = decode_text_string(title.as_string()?);
+    let title = title.trim();
+    let file_name = [
+        ".doc", ".docx", ".pdf", ".dvi", ".tex", ".indd", ".qxd", ".ppt", ".xls",
+    ];
+    let is_file_name = file_name
+        .iter()
+        .any(|ending| title.to_lowercase().ends_with(ending));
+    let is_empty = title.is_empty() || title.eq_ignore_ascii_case("untitled");
+    (!is_file_name && !is_empty && !title.contains('\u{fffd}')).then(|| title.to_owned())
+}
+
+/// A text string is UTF-16BE or UTF-8 with a byte order mark, or else should be Latin.
+fn decode_text_string(bytes: &[u8]) -> String {
+    match encoding_rs::Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => encoding
+            .decode_without_bom_handling(&bytes[mark..])
+            .0
+            .into_owned(),
+        None if bytes.is_ascii() => String::from_utf8_lossy(bytes).into_owned(),
+        // Neither mark nor Latin: writers in East Asia used the encoding of their country.
+        None => crate::sniff::decode_text(bytes).unwrap_or_default(),
+    }
+}

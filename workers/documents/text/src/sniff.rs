@@ -1,0 +1,223 @@
+//! What a file is, decided by its content; the name only chooses between kinds of text.
+
+mod container;
+mod encoding;
+
+pub(crate) use encoding::{decode_html, decode_text};
+
+use crate::error::ExtractError;
+use crate::extraction::Format;
+
+/// A file of a known format, with the text where deciding took decoding it.
+#[derive(Debug)]
+pub(crate) enum Sniffed {
+    Pdf,
+    /// With the name of the main document part.
+    Docx {
+        main_part: String,
+    },
+    Html(String),
+    Markdown(String),
+    PlainText(String),
+}
+
+impl Sniffed {
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Pdf => Format::Pdf,
+            Self::Docx { .. } => Format::Docx,
+            Self::Html(_) => Format::Html,
+            Self::Markdown(_) => Format::Markdown,
+            Self::PlainText(_) => Format::PlainText,
+        }
+    }
+}
+
+/// Decides what a file is, or says what it seems to be if it is nothing that can be read.
+pub fn sniff(bytes: &[u8], file_name: &str) -> Result<Format, ExtractError> {
+    look(bytes, file_name).map(|sniffed| sniffed.format())
+}
+
+/// Beginnings of formats that are recognised only to be refused by name.
+const KNOWN_BEGINNINGS: &[(&[u8], &str)] = &[
+    (b"{\\rtf", "an RTF document"),
+    (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"II*\0", "a picture (TIFF)"),
+    (b"MM\0*", "a picture (TIFF)"),
+    (b"8BPS", "a Photoshop picture"),
+    (b"%!PS", "a PostScript file"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a Windows program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
+    (b"\0asm", "a WebAssembly program"),
+    (b"SQLite format 3\0", "a SQLite database"),
+    (b"ID3", "a sound file (MP3)"),
+    (b"OggS", "a sound file (Ogg)"),
+    (b"fLaC", "a sound file (FLAC)"),
+    (b"\x1a\x45\xdf\xa3", "a video (Matroska)"),
+    (b"PAR1", "a Parquet file"),
+];
+
+pub(crate) fn look(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
+    if bytes.is_empty() {
+        return Err(ExtractError::EmptyFile);
+    }
+    if is_pdf(bytes) {
+        return Ok(Sniffed::Pdf);
+    }
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+        return container::look_into_zip(bytes);
+    }
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return Err(container::name_compound_file(bytes));
+    }
+    if let Some(seems) = known_binary(bytes) {
+        return Err(ExtractError::unsupported(seems));
+    }
+    look_at_text(bytes, file_name)
+}
+
+/// The header may stand behind up to a kilobyte of something else, but not behind a page of
+/// HTML that talks about PDF.
+fn is_pdf(bytes: &[u8]) -> bool {
+    let beginning = &bytes[..bytes.len().min(1024)];
+    let Some(position) = find(beginning, b"%PDF-") else {
+        return false;
+    };
+    position == 0 || !beginning[..position].trim_ascii_start().starts_with(b"<")
+}
+
+fn known_binary(bytes: &[u8]) -> Option<&'static str> {
+    let known = KNOWN_BEGINNINGS
+        .iter()
+        .find(|(beginning, _)| bytes.starts_with(beginning));
+    if let Some((beginning, seems)) = known {
+        // Short signatures of printable letters also begin sentences.
+        let printable = beginning.iter().all(|byte| byte.is_ascii_alphanumeric());
+        let binary = bytes.iter().take(4096).any(|&byte| byte == 0);
+        return (!printable || binary).then_some(seems);
+    }
+    match bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, kind @ ..] => Some(match kind.get(..4) {
+            Some(b"WEBP") => "a picture (WebP)",
+            Some(b"WAVE") => "a sound file (WAV)",
+            _ => "a RIFF media file",
+        }),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("a video or picture (MPEG-4, HEIF)"),
+        _ => None,
+    }
+}
+
+fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
+    if looks_like_html(bytes, file_name) {
+        let text = decode_html(bytes);
+        return text
+            .map(Sniffed::Html)
+            .ok_or_else(|| ExtractError::unsupported("binary data"));
+    }
+    let Some(text) = decode_text(bytes) else {
+        return Err(ExtractError::unsupported("binary data"));
+    };
+    // UTF-16 hides the tags from the look at the bytes.
+    if looks_like_html(text.as_bytes(), file_name) {
+        return Ok(Sniffed::Html(text));
+    }
+    if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
+        return Ok(Sniffed::Markdown(text));
+    }
+    Ok(Sniffed::PlainText(text))
+}
+
+fn looks_like_html(bytes: &[u8], file_name: &str) -> bool {
+    let bytes = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
+    if !bytes.starts_with(b"<") {
+        return false;
+    }
+    let beginning = bytes[..bytes.len().min(2048)].to_ascii_lowercase();
+    if beginning.starts_with(b"<!doctype html") || beginning.starts_with(b"<html") {
+        return true;
+    }
+    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() {
+        return false;
+    }
+    let unmistakable: [&[u8]; 4] = [b"<html", b"<head>", b"<body", b"<!doctype html"];
+    unmistakable
+        .iter()
+        .any(|tag| find(&beginning, tag).is_some())
+        || has_extension(file_name, &["html", "htm", "xhtml"])
+}
+
+fn has_extension(file_name: &str, extensions: &[&str]) -> bool {
+    let Some((_, extension)) = file_name.rsplit_once('.') else {
+        return false;
+    };
+    extensions
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// The position of the first occurrence.
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn seems(bytes: &[u8]) -> String {
+        match sniff(bytes, "file") {
+            Err(ExtractError::UnsupportedFormat { seems }) => seems,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn content_decides_not_the_name() {
+        assert_eq!(sniff(b"%PDF-1.7\n", "a.txt"), Ok(Format::Pdf));
+        assert_eq!(sniff(b"junk\n%PDF-1.7\n", "a.pdf"), Ok(Format::Pdf));
+        assert_eq!(
+            sniff(b"<!DOCTYPE html><p>%PDF-1.4</p>", "a.pdf"),
+            Ok(Format::Html)
+        );
+        assert_eq!(sniff(b" \n<HTML><body>x", "a.pdf"), Ok(Format::Html));
+        assert_eq!(sniff(b"<p>only a part</p>", "a.htm"), Ok(Format::Html));
+        assert_eq!(
+            sniff(b"<?xml version='1.0'?><feed/>", "a.xml"),
+            Ok(Format::PlainText)
+        );
+        assert_eq!(sniff(b"# Title", "README.MD"), Ok(Format::Markdown));
+        assert_eq!(sniff(b"# Title", "notes"), Ok(Format::PlainText));
+        assert_eq!(
+            sniff(b"MZ is how the text begins", "a.txt"),
+            Ok(Format::PlainText)
+        );
+        assert_eq!(
+            sniff(b"\xff\xfe<\0h\0t\0m\0l\0>\0x\0", "a"),
+            Ok(Format::Html)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(seems(b"\x89PNG\r\n\x1a\n...."), "a picture (PNG)");
+        assert_eq!(seems(b"{\\rtf1 x}"), "an RTF document");
+        assert_eq!(seems(b"RIFF....WEBPVP8 "), "a picture (WebP)");
+        assert_eq!(seems(b"MZ\x90\0\x03\0\0\0"), "a Windows program");
+        assert_eq!(seems(&[0, 1, 2, 3, 0xff, 0xfe, 0, 9, 200]), "binary data");
+    }
+}

@@ -1,0 +1,166 @@
+//! Words: how many, which ones matter, and where they begin.
+
+mod stop_words;
+
+use std::collections::HashMap;
+
+use icu_segmenter::WordSegmenter;
+use icu_segmenter::options::WordBreakInvariantOptions;
+
+use crate::wrap::is_unspaced;
+
+/// How many keywords a document has at most.
+const MOST_KEYWORDS: usize = 10;
+/// The first part of a long document is enough to know what it is about.
+const RANKED_BYTES: usize = 2 * 1024 * 1024;
+
+/// Calls `visit` with the byte offset and the text of each word.
+///
+/// Words are those of UAX 29; Chinese and Japanese are divided by dictionary, Thai and its
+/// neighbours by a model. Numbers are words, punctuation is none.
+pub(crate) fn for_each_word<'a>(text: &'a str, mut visit: impl FnMut(usize, &'a str)) {
+    let segmenter = WordSegmenter::new_auto(WordBreakInvariantOptions::default());
+    let mut start = 0;
+    for (end, kind) in segmenter.segment_str(text).iter_with_word_type() {
+        if kind.is_word_like() {
+            visit(start, &text[start..end]);
+        }
+        start = end;
+    }
+}
+
+/// Forms of a word that are told apart, such as capitalised or not.
+const MOST_FORMS: usize = 4;
+
+struct Candidate<'a> {
+    count: u32,
+    first: usize,
+    /// The forms in which the word occurs, each with its count, in order of appearance.
+    forms: Vec<(&'a str, u32)>,
+}
+
+/// The number of words, and the words that occur most, without those that occur everywhere.
+///
+/// Both come from one pass. The order is that of frequency, longer words before shorter ones,
+/// then that of appearance: the same for the same text.
+pub(crate) fn count_and_rank(text: &str) -> (u64, Vec<String>) {
+    let mut count = 0_u64;
+    let mut candidates: HashMap<String, Candidate<'_>> = HashMap::new();
+    for_each_word(text, |offset, word| {
+        count += 1;
+        if offset > RANKED_BYTES {
+            return;
+        }
+        let Some(word) = keyword_part(word) else {
+            return;
+        };
+        let candidate = candidates
+            .entry(word.to_lowercase())
+            .or_insert_with(|| Candidate {
+                count: 0,
+                first: offset,
+                forms: Vec::new(),
+            });
+        candidate.count += 1;
+        if let Some((_, times)) = candidate.forms.iter_mut().find(|(form, _)| *form == word) {
+            *times += 1;
+        } else if candidate.forms.len() < MOST_FORMS {
+            candidate.forms.push((word, 1));
+        }
+    });
+
+    let mut ranked: Vec<Candidate<'_>> = candidates.into_values().collect();
+    ranked.sort_unstable_by_key(|candidate| {
+        let length = candidate.forms.first().map_or(0, |(form, _)| form.len());
+        (
+            std::cmp::Reverse(candidate.count),
+            std::cmp::Reverse(length),
+            candidate.first,
+        )
+    });
+    let keywords = ranked.iter().take(MOST_KEYWORDS).filter_map(|candidate| {
+        let usual = candidate
+            .forms
+            .iter()
+            .rev()
+            .max_by_key(|(_, times)| *times)?;
+        Some(usual.0.to_owned())
+    });
+    (count, keywords.collect())
+}
+
+/// The part of a word that can be a keyword: Korean particles go, words without meaning of
+/// their own give none.
+fn keyword_part(word: &str) -> Option<&str> {
+    if !word
+        .chars()
+        .all(|character| character.is_alphanumeric() || "-_'’.".contains(character))
+    {
+        return None;
+    }
+    let first = word.chars().next()?;
+    if word.chars().all(char::is_numeric) || first.is_numeric() {
+        return None;
+    }
+    let word = if is_hangul(first) {
+        without_particle(word)
+    } else {
+        word
+    };
+    let fewest = if first >= '\u{1100}' { 2 } else { 3 };
+    if word.chars().count() < fewest {
+        return None;
+    }
+    let stopped = if is_unspaced(first) || is_hangul(first) {
+        stop_words::EAST_ASIAN.contains(&word)
+    } else {
+        stop_words::ENGLISH.contains(&word.to_ascii_lowercase().as_str())
+    };
+    (!stopped).then_some(word)
+}
+
+fn is_hangul(character: char) -> bool {
+    matches!(character, '\u{ac00}'..='\u{d7a3}')
+}
+
+/// "문서를" and "문서는" are the word "문서" with a particle; at least two syllables stay.
+fn without_particle(word: &str) -> &str {
+    let found = stop_words::KOREAN_PARTICLES.iter().find_map(|particle| {
+        let stem = word.strip_suffix(particle)?;
+        (stem.chars().count() >= 2).then_some(stem)
+    });
+    found.unwrap_or(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_counted_in_every_script() {
+        assert_eq!(count_and_rank("It isn't 3.14 — or is it?").0, 6);
+        assert_eq!(count_and_rank("문서를 색인에 기록합니다.").0, 3);
+        let chinese = count_and_rank("每個工作程序會讀取訊息。").0;
+        assert!((4..=9).contains(&chinese), "{chinese}");
+        assert_eq!(count_and_rank(""), (0, Vec::new()));
+    }
+
+    #[test]
+    fn keywords_are_what_the_document_is_about() {
+        let text = "The worker reads messages. A worker writes chunks. Workers park messages. The WORKER and the worker.";
+        assert_eq!(count_and_rank(text).1[..2], ["worker", "messages"]);
+        let korean = "문서를 읽습니다. 문서는 길다. 문서의 제목과 색인을 봅니다.";
+        assert_eq!(count_and_rank(korean).1[0], "문서");
+        let chinese = "資料管線處理資料，資料進入索引，索引提供檢索。";
+        assert!(count_and_rank(chinese).1.contains(&"資料".to_owned()));
+    }
+
+    #[test]
+    fn the_same_text_has_the_same_keywords_and_they_stand_in_it() {
+        let text = "alpha beta gamma delta Epsilon zeta eta theta iota kappa lambda 應徵者須具備五年經驗 이력서는 파일로";
+        let first = count_and_rank(text).1;
+        assert_eq!(first.len(), MOST_KEYWORDS);
+        assert!(first.iter().all(|keyword| text.contains(keyword.as_str())));
+        assert_eq!(first, count_and_rank(text).1);
+    }
+}
