@@ -50,6 +50,8 @@ struct State {
     calls: Vec<String>,
     fault: Option<(usize, Fault)>,
     dead: bool,
+    hold: Option<usize>,
+    holding: bool,
 }
 
 /// Counts calls and injects faults.
@@ -58,6 +60,7 @@ pub struct Tap {
     inner: SharedHttpClient,
     state: Arc<Mutex<State>>,
     death: Arc<tokio::sync::Notify>,
+    sleep: Arc<tokio::sync::Notify>,
 }
 
 impl Tap {
@@ -67,6 +70,7 @@ impl Tap {
             inner,
             state: Arc::default(),
             death: Arc::default(),
+            sleep: Arc::default(),
         }
     }
 
@@ -99,22 +103,58 @@ impl Tap {
         }
     }
 
+    /// Begins anew, and holds the call of that number (from 0) before it is sent, until [`Tap::release`]: its owner
+    /// sleeps. Calls of others pass meanwhile.
+    pub fn hold_at(&self, number: usize) {
+        *self.lock() = State { hold: Some(number), ..State::default() };
+    }
+
+    /// Returns once a call is held.
+    pub async fn held(&self) {
+        self.wait_until(|state| state.holding).await;
+    }
+
+    /// Lets the held call go on.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.hold = None;
+        state.holding = false;
+        drop(state);
+        self.sleep.notify_waiters();
+    }
+
+    async fn wait_until(&self, there: impl Fn(&State) -> bool) {
+        loop {
+            let told = self.sleep.notified();
+            if there(&self.lock()) {
+                return;
+            }
+            told.await;
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts this call and says what befalls it. `Err` when the process that makes it is dead.
-    fn enter(&self, request: &HttpRequest) -> Result<Option<Fault>, Dead> {
+    fn enter(&self, request: &HttpRequest) -> Result<Option<Befallen>, Dead> {
         let mut state = self.lock();
         if state.dead {
             return Err(Dead);
         }
         let number = state.calls.len();
         state.calls.push(name(request));
+        if state.hold == Some(number) {
+            state.holding = true;
+            drop(state);
+            self.sleep.notify_waiters();
+            return Ok(Some(Befallen::Held));
+        }
         Ok(state
             .fault
             .filter(|(at, _)| *at == number)
-            .map(|(_, fault)| fault))
+            .map(|(_, fault)| Befallen::Fault(fault)))
     }
 
     fn die(&self) {
@@ -124,6 +164,12 @@ impl Tap {
 }
 
 struct Dead;
+
+/// What befalls a call.
+enum Befallen {
+    Fault(Fault),
+    Held,
+}
 
 fn name(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
@@ -177,22 +223,26 @@ impl HttpConnector for Tapped {
         let tap = self.tap.clone();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
-            let Ok(fault) = tap.enter(&request) else {
+            let Ok(befallen) = tap.enter(&request) else {
                 return std::future::pending().await;
             };
-            match fault {
+            match befallen {
                 None => inner.call(request).await,
-                Some(Fault::FailBefore) => Err(lost("injected: the connection failed")),
-                Some(Fault::Throttle) => throttled(),
-                Some(Fault::FailAfter) => {
+                Some(Befallen::Held) => {
+                    tap.wait_until(|state| !state.holding).await;
+                    inner.call(request).await
+                }
+                Some(Befallen::Fault(Fault::FailBefore)) => Err(lost("injected: the connection failed")),
+                Some(Befallen::Fault(Fault::Throttle)) => throttled(),
+                Some(Befallen::Fault(Fault::FailAfter)) => {
                     inner.call(request).await?;
                     Err(lost("injected: the answer was lost"))
                 }
-                Some(Fault::DieBefore) => {
+                Some(Befallen::Fault(Fault::DieBefore)) => {
                     tap.die();
                     std::future::pending().await
                 }
-                Some(Fault::DieAfter) => {
+                Some(Befallen::Fault(Fault::DieAfter)) => {
                     let _ = inner.call(request).await;
                     tap.die();
                     std::future::pending().await

@@ -1,0 +1,113 @@
+//! Tidying: what a record that came too late may have left behind.
+//!
+//! A worker that slept while a newer upload or a removal was processed finds out at its last step, because the
+//! fence refuses it. What it wrote before that step must not stay. So whoever is superseded settles the
+//! document: brings its artefacts and index entries to what the progress row says. If it dies before it has
+//! done so, its record is delivered again, is superseded again, and settles again.
+
+use millrace_cloud::Condition;
+use millrace_events::{Failure, Outcome};
+
+use crate::{
+    artefacts::{ProcessedMetadata, generation_of, parse},
+    context::Documents,
+    extract_text::{self, Original},
+    keys::{Document, chunk_index},
+    progress::{Progress, Step},
+};
+
+/// Brings what was derived to what the progress says; the outcome is always `Superseded`.
+pub async fn settle(documents: &Documents, document: &Document) -> Result<Outcome, Failure> {
+    let Some(progress) = documents.progress.read(document).await? else { return Ok(Outcome::Superseded) };
+    if progress.is_removed() {
+        let through = progress.removed_through.as_deref();
+        remove_derived(documents, document, through).await?;
+        return Ok(Outcome::Superseded);
+    }
+    let Some(generation) = progress.generation.clone() else { return Ok(Outcome::Superseded) };
+    if progress.has_reached(Step::TextExtracted) {
+        restore_text(documents, document, &progress, &generation).await?;
+    }
+    if progress.has_reached(Step::ChunksCreated) {
+        remove_surplus_chunks(documents, document, &generation).await?;
+    }
+    if progress.has_reached(Step::Indexed) {
+        documents.index.remove_older(document.user.as_str(), document.id.as_str(), &generation).await?;
+    }
+    Ok(Outcome::Superseded)
+}
+
+/// The text is the one artefact whose bytes do not name its generation: a sleeper that was between look and write
+/// can replace it when two uploads have the same text. Then it is extracted again.
+async fn restore_text(
+    documents: &Documents,
+    document: &Document,
+    progress: &Progress,
+    generation: &str,
+) -> Result<(), Failure> {
+    let text = documents.bucket.head(&document.text()).await?;
+    if text.as_ref().and_then(generation_of).is_some_and(|held| held >= generation) {
+        return Ok(());
+    }
+    let (Some(key), Some(e_tag), Some(uploaded_at)) = (&progress.s3_key, &progress.e_tag, &progress.uploaded_at) else {
+        return Ok(());
+    };
+    let original = Original {
+        document: document.clone(),
+        generation: generation.to_owned(),
+        key: key.clone(),
+        e_tag: e_tag.clone(),
+        uploaded_at: uploaded_at.clone(),
+    };
+    extract_text::write_text(documents, &original).await.map(|_| ())
+}
+
+/// Removes chunks behind the last one of the list of chunks, unless they are of a newer generation.
+pub async fn remove_surplus_chunks(
+    documents: &Documents,
+    document: &Document,
+    generation: &str,
+) -> Result<(), Failure> {
+    let key = document.metadata();
+    let Some(list) = documents.bucket.get(&key).await? else { return Ok(()) };
+    let list: ProcessedMetadata = parse(&key, &list.bytes)?;
+    if list.generation != generation {
+        return Ok(());
+    }
+    for chunk in documents.bucket.list(&document.chunks_folder()).await? {
+        if chunk_index(&chunk.key).is_some_and(|index| index >= list.chunk_count) {
+            remove_object(documents, &chunk.key, Some(generation)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes every artefact and index entry up to a generation, or all of them.
+pub async fn remove_derived(
+    documents: &Documents,
+    document: &Document,
+    through: Option<&str>,
+) -> Result<(), Failure> {
+    for key in [document.embeddings(), document.metadata(), document.layout(), document.text()] {
+        remove_object(documents, &key, through).await?;
+    }
+    for chunk in documents.bucket.list(&document.chunks_folder()).await? {
+        if chunk_index(&chunk.key).is_some() {
+            remove_object(documents, &chunk.key, through).await?;
+        }
+    }
+    documents.index.remove_document(document.user.as_str(), document.id.as_str(), through).await?;
+    Ok(())
+}
+
+/// Removes an artefact unless it is of a newer generation than `through`, or becomes so meanwhile.
+async fn remove_object(documents: &Documents, key: &str, through: Option<&str>) -> Result<(), Failure> {
+    let Some(object) = documents.bucket.head(key).await? else { return Ok(()) };
+    if let (Some(held), Some(through)) = (generation_of(&object), through) {
+        if held > through {
+            return Ok(());
+        }
+    }
+    // Refused: somebody wrote a newer one between the look and the removal, which is theirs to keep.
+    documents.bucket.delete(key, &Condition::Is(object.e_tag)).await.map(|_| ())
+}
