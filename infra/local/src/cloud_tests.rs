@@ -1,0 +1,276 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::*;
+
+fn deployed() -> Template {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    Template::load(&path).unwrap()
+}
+
+/// Functions that note what they are invoked with, and fail the first times they are told to.
+#[derive(Default)]
+struct Recorder {
+    seen: Mutex<Vec<(String, Value)>>,
+    failures_left: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Recorder {
+    fn failing(handler: &str, times: usize) -> Arc<Self> {
+        let recorder = Self::default();
+        recorder
+            .failures_left
+            .lock()
+            .unwrap()
+            .insert(handler.to_owned(), times);
+        Arc::new(recorder)
+    }
+
+    /// What a worker was invoked with, one record after the other.
+    fn records(&self, handler: &str) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap();
+        let events = seen.iter().filter(|(known, _)| known == handler);
+        events
+            .flat_map(|(_, event)| event["Records"].as_array().unwrap().clone())
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Functions for Recorder {
+    async fn invoke(
+        &self,
+        function: &FunctionConfig,
+        event: Value,
+        _request_id: &str,
+        _deadline: Instant,
+    ) -> Result<Value, crate::FunctionError> {
+        self.seen
+            .lock()
+            .unwrap()
+            .push((function.handler.clone(), event));
+        if let Some(left) = self
+            .failures_left
+            .lock()
+            .unwrap()
+            .get_mut(&function.handler)
+            && *left > 0
+        {
+            *left -= 1;
+            return Err(crate::FunctionError::new("not yet"));
+        }
+        Ok(Value::Null)
+    }
+}
+
+fn objects(cloud: &LocalCloud) -> aws_sdk_s3::Client {
+    let configuration = aws_sdk_s3::config::Builder::from(&cloud.sdk_config())
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(configuration)
+}
+
+async fn put_object(cloud: &LocalCloud, key: &str) {
+    let put = objects(cloud)
+        .put_object()
+        .bucket("ai-assistant-documents-dev")
+        .key(key);
+    put.body(b"text".to_vec().into()).send().await.unwrap();
+}
+
+async fn put_row(cloud: &LocalCloud, document: &str, status: &str) {
+    let request = json!({
+        "TableName": "ai-assistant-documents",
+        "Item": {"userId": {"S": "u"}, "documentId": {"S": document}, "status": {"S": status}},
+    });
+    cloud
+        .services()
+        .dynamo
+        .call_json("PutItem", &request)
+        .unwrap();
+}
+
+async fn settle(cloud: &LocalCloud) {
+    tokio::time::timeout(Duration::from_secs(20), cloud.wait_idle())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_worker_of_the_deployed_template_is_reached_by_its_event() {
+    let cloud = LocalCloud::open(&deployed(), Storage::Memory)
+        .await
+        .unwrap();
+    let recorder = Arc::new(Recorder::default());
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    put_object(&cloud, "documents/u/d/original.pdf").await;
+    put_object(&cloud, "documents/u/d/extracted-text.txt").await;
+    put_object(&cloud, "processed/u/d/metadata.json").await;
+    put_object(&cloud, "processed/u/d/embeddings.json").await;
+    put_object(&cloud, "documents/u/d/chunks/chunk-001.json").await;
+    let key = "documents/u/d/original.pdf";
+    objects(&cloud)
+        .delete_object()
+        .bucket("ai-assistant-documents-dev")
+        .key(key)
+        .send()
+        .await
+        .unwrap();
+    put_row(&cloud, "d", "processing").await;
+    settle(&cloud).await;
+
+    for worker in [
+        "extract-text",
+        "chunk-text",
+        "embed-chunks",
+        "index-chunks",
+        "remove-document",
+        "keep-progress",
+    ] {
+        assert_eq!(recorder.records(worker).len(), 1, "{worker}");
+    }
+    let body = |worker: &str| {
+        let body = recorder.records(worker)[0]["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    assert_eq!(body("extract-text")["detail-type"], "Object Created");
+    assert_eq!(body("extract-text")["detail"]["object"]["key"], key);
+    assert_eq!(body("remove-document")["detail-type"], "Object Deleted");
+    assert_eq!(
+        body("chunk-text")["Records"][0]["s3"]["object"]["key"],
+        "documents/u/d/extracted-text.txt"
+    );
+    let row = &recorder.records("keep-progress")[0];
+    assert_eq!(row["eventName"], "INSERT");
+    assert_eq!(row["dynamodb"]["NewImage"]["status"]["S"], "processing");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_row_reaches_the_worker_that_removes_and_no_other() {
+    let cloud = LocalCloud::open(&deployed(), Storage::Memory)
+        .await
+        .unwrap();
+    let recorder = Arc::new(Recorder::default());
+    put_row(&cloud, "d", "ready").await;
+    let key = json!({
+        "TableName": "ai-assistant-documents",
+        "Key": {"userId": {"S": "u"}, "documentId": {"S": "d"}},
+    });
+    cloud
+        .services()
+        .dynamo
+        .call_json("DeleteItem", &key)
+        .unwrap();
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    settle(&cloud).await;
+    let names = |worker: &str| -> Vec<String> {
+        let records = recorder.records(worker);
+        records
+            .iter()
+            .map(|record| record["eventName"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("remove-document"), ["REMOVE"]);
+    assert_eq!(names("keep-progress"), ["INSERT"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_done_is_delivered_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Storage::Directory(directory.path().to_owned());
+    {
+        let cloud = LocalCloud::open(&deployed(), storage.clone())
+            .await
+            .unwrap();
+        // Fails for ever: nothing of it may count as done.
+        let recorder = Recorder::failing("extract-text", usize::MAX);
+        recorder
+            .failures_left
+            .lock()
+            .unwrap()
+            .insert("keep-progress".to_owned(), usize::MAX);
+        let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+        put_object(&cloud, "documents/u/d/original").await;
+        put_row(&cloud, "d", "processing").await;
+        while recorder.records("extract-text").is_empty()
+            || recorder.records("keep-progress").is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!cloud.idle().await.unwrap());
+        drop(running);
+    }
+    // The tasks of the dropped cloud let go of the directory in their own time.
+    let cloud = loop {
+        match LocalCloud::open(&deployed(), storage.clone()).await {
+            Err(CloudError::Open(OpenError::InUse { .. })) => {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+            opened => break opened.unwrap(),
+        }
+    };
+    let recorder = Arc::new(Recorder::default());
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    settle(&cloud).await;
+    assert_eq!(
+        recorder.records("extract-text").len(),
+        1,
+        "at once, without waiting for its visibility timeout"
+    );
+    assert_eq!(
+        recorder.records("extract-text")[0]["attributes"]["ApproximateReceiveCount"],
+        "1"
+    );
+    assert_eq!(recorder.records("keep-progress").len(), 1);
+    running.stop().await;
+    drop(cloud);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_not_delivered_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Storage::Directory(directory.path().to_owned());
+    for round in 0..2 {
+        let cloud = LocalCloud::open(&deployed(), storage.clone())
+            .await
+            .unwrap();
+        let recorder = Arc::new(Recorder::default());
+        let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+        put_row(&cloud, &format!("d{round}"), "processing").await;
+        put_object(&cloud, &format!("documents/u/d{round}/original")).await;
+        settle(&cloud).await;
+        assert_eq!(recorder.records("keep-progress").len(), 1, "round {round}");
+        assert_eq!(recorder.records("extract-text").len(), 1, "round {round}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_changed_is_refused_instead_of_used_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Storage::Directory(directory.path().to_owned());
+    let mut template = deployed();
+    drop(LocalCloud::open(&template, storage.clone()).await.unwrap());
+    template.tables[0].create["GlobalSecondaryIndexes"][0]["IndexName"] = json!("Renamed");
+    let error = LocalCloud::open(&template, storage)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("ai-assistant-documents has other GlobalSecondaryIndexes"),
+        "{error}"
+    );
+}
