@@ -5,9 +5,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod http;
+
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::Read,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
@@ -86,17 +87,27 @@ struct RuntimeApi {
 
 impl RuntimeApi {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let (events, next) = channel();
         let (post, posts) = channel();
         let (ask, asked) = channel();
-        let next = Arc::new(Mutex::new(next));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (next, post, ask) = (Arc::clone(&next), post.clone(), ask.clone());
-                std::thread::spawn(move || serve(stream, &next, &post, &ask));
+        let next = Mutex::new(next);
+        let address = http::serve(move |request| {
+            if request.path.ends_with("/invocation/next") {
+                ask.send(()).ok()?;
+                let event: Value = next.lock().unwrap().recv().ok()?;
+                return Some(http::response(
+                    "200 OK",
+                    &invocation_headers(),
+                    &event.to_string(),
+                ));
             }
+            let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+            post.send(Post {
+                path: request.path,
+                body,
+            })
+            .ok()?;
+            Some(http::response("202 Accepted", "", ""))
         });
         Self {
             address,
@@ -119,65 +130,14 @@ impl RuntimeApi {
     }
 }
 
-/// Serves one kept-alive connection until the function closes it.
-fn serve(stream: TcpStream, next: &Mutex<Receiver<Value>>, post: &Sender<Post>, ask: &Sender<()>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    while let Some((path, body)) = read_request(&mut reader) {
-        let answer = if path.ends_with("/invocation/next") {
-            let _ = ask.send(());
-            let Ok(event) = next.lock().unwrap().recv() else {
-                return;
-            };
-            let deadline = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap()
-                .as_millis()
-                + 30_000;
-            let body = event.to_string();
-            format!(
-                "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: request-1\r\n\
-                 Lambda-Runtime-Deadline-Ms: {deadline}\r\nLambda-Runtime-Trace-Id: Root=1-a-b;Sampled=1\r\n\
-                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n\
-                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-        } else {
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            post.send(Post { path, body }).unwrap();
-            "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned()
-        };
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
-    let mut line = String::new();
-    if reader.read_line(&mut line).ok()? == 0 {
-        return None;
-    }
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = None;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let header = header.trim().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(said) = header.strip_prefix("content-length:") {
-            length = said.trim().parse::<usize>().ok();
-        }
-        assert!(
-            !header.starts_with("transfer-encoding:"),
-            "bodies here have a length"
-        );
-    }
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, body))
+fn invocation_headers() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let deadline = now.as_millis() + 30_000;
+    format!(
+        "Lambda-Runtime-Aws-Request-Id: request-1\r\nLambda-Runtime-Deadline-Ms: {deadline}\r\n\
+         Lambda-Runtime-Trace-Id: Root=1-a-b;Sampled=1\r\n\
+         Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n"
+    )
 }
 
 struct Function(Child);
