@@ -13,6 +13,9 @@ use crate::names;
 /// The region that the engine writes into its ARNs.
 const ENGINE_REGION: &str = "dynoxide";
 
+/// The id of the one shard that a stream has.
+const SHARD: &str = "shardId-00000000000000000001-00000001";
+
 type Answer = Result<Vec<u8>, DynoxideError>;
 
 /// Whether an operation that succeeded may have changed a table.
@@ -53,6 +56,8 @@ pub(super) fn run(shared: &Shared, side: &Connection, operation: &str, request: 
             call(request, |request| database.batch_execute_statement(request))
         }
         "GetRecords" => get_records(database, request),
+        "DescribeStream" => describe_stream(database, request),
+        "GetShardIterator" => get_shard_iterator(database, request),
         "DeleteTable" => delete_table(database, side, request),
         "ListTables" => list_tables(database, request),
         _ => administer(database, operation, request),
@@ -101,8 +106,6 @@ fn administer(database: &Database, operation: &str, request: &[u8]) -> Answer {
         "UntagResource" => call(request, |request| database.untag_resource(request)),
         "ListTagsOfResource" => call(request, |request| database.list_tags_of_resource(request)),
         "ListStreams" => call(request, |request| database.list_streams(request)),
-        "DescribeStream" => call(request, |request| database.describe_stream(request)),
-        "GetShardIterator" => call(request, |request| database.get_shard_iterator(request)),
         unknown => Err(DynoxideError::ValidationException(format!(
             "the embedded DynamoDB has no operation {unknown}"
         ))),
@@ -114,6 +117,40 @@ fn replace_region(json: &[u8], from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8_lossy(json);
     let prefix = |region: &str| format!("arn:aws:dynamodb:{region}:");
     text.replace(&prefix(from), &prefix(to)).into_bytes()
+}
+
+/// Names the one shard of a stream in a way that clients take: they want at least
+/// 28 characters, which the engine's id has only for longer names of tables.
+fn describe_stream(database: &Database, request: &[u8]) -> Answer {
+    let request = replace_region(request, names::REGION, ENGINE_REGION);
+    let answer = call(&request, |request| database.describe_stream(request))?;
+    let answer = replace_region(&answer, ENGINE_REGION, names::REGION);
+    let mut answer: Value = serde_json::from_slice(&answer).map_err(not_an_answer)?;
+    if let Some(shards) = answer["StreamDescription"]["Shards"].as_array_mut() {
+        for shard in shards {
+            shard["ShardId"] = SHARD.into();
+        }
+    }
+    serde_json::to_vec(&answer).map_err(not_an_answer)
+}
+
+fn get_shard_iterator(database: &Database, request: &[u8]) -> Answer {
+    let request = replace_region(request, names::REGION, ENGINE_REGION);
+    let mut request: Value = serde_json::from_slice(&request).map_err(not_a_request)?;
+    let table = request["StreamArn"]
+        .as_str()
+        .and_then(|arn| arn.split('/').nth(1));
+    let shard = dynoxide::streams::shard_id(table.unwrap_or_default());
+    if request["ShardId"] != SHARD {
+        return Err(DynoxideError::ResourceNotFoundException(format!(
+            "Requested resource not found: the stream has no shard {}",
+            request["ShardId"]
+        )));
+    }
+    request["ShardId"] = shard.into();
+    call(request.to_string().as_bytes(), |request| {
+        database.get_shard_iterator(request)
+    })
 }
 
 fn delete_table(database: &Database, side: &Connection, request: &[u8]) -> Answer {

@@ -5,12 +5,17 @@
 //! with all the messages that announce it. A crash in between leaves bytes that
 //! nothing names, which the next opening removes. Keys never become file names.
 
+mod answers;
 mod blobs;
+mod buckets;
+mod checksums;
 mod index;
 mod listing;
 mod multipart;
 mod notifications;
+mod objects;
 mod operations;
+mod reading;
 mod staging;
 
 use std::path::Path;
@@ -91,7 +96,7 @@ impl ObjectStore {
 
     /// The names of all buckets, sorted. Blocks for a moment.
     pub fn bucket_names(&self) -> Result<Vec<String>, ServiceError> {
-        let buckets = self.store.read(operations::buckets)?;
+        let buckets = self.store.read(buckets::stored_buckets)?;
         Ok(buckets.into_iter().map(|(name, _)| name).collect())
     }
 

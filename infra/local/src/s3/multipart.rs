@@ -6,10 +6,12 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Result};
 
 use super::ObjectStore;
+use super::answers::{metadata_of, strong, timestamp};
 use super::blobs::Blobs;
+use super::checksums::Checksums;
 use super::index::{self, Headers, WriteConditions};
 use super::notifications::Change;
-use super::operations::{Arrival, metadata_of, strong, timestamp};
+use super::objects::Arrival;
 use super::staging::Staged;
 use crate::error::ServiceError;
 
@@ -166,7 +168,11 @@ impl ObjectStore {
         .await
     }
 
-    pub(super) async fn add_part(&self, input: UploadPartInput) -> S3Result<UploadPartOutput> {
+    pub(super) async fn add_part(
+        &self,
+        input: UploadPartInput,
+        checksums: Checksums,
+    ) -> S3Result<UploadPartOutput> {
         if !(1..=LAST_PART).contains(&input.part_number) {
             return Err(ServiceError::client(
                 "InvalidArgument",
@@ -174,7 +180,7 @@ impl ObjectStore {
             )
             .into());
         }
-        let staged = Staged::receive(self.shared_blobs(), input.body).await?;
+        let staged = Staged::receive(&self.blobs, input.body, checksums).await?;
         staged.check_digest(input.content_md5.as_deref())?;
         let etag = staged.etag();
         let answered = strong(&etag);

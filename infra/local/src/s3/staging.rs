@@ -12,6 +12,7 @@ use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3Result, s3_error};
 
 use super::blobs::Blobs;
+use super::checksums::Checksums;
 
 /// Bodies up to this size are held in memory until they are stored.
 const LARGEST_IN_MEMORY: usize = 8 * 1024 * 1024;
@@ -33,17 +34,22 @@ enum Content {
 }
 
 impl Staged {
-    /// Receives a body. Large ones go straight to their blob.
-    pub(super) async fn receive(blobs: &Arc<Blobs>, body: Option<StreamingBlob>) -> S3Result<Self> {
+    /// Receives a body and checks it against what its sender says of it. Large
+    /// ones go straight to their blob.
+    pub(super) async fn receive(
+        blobs: &Arc<Blobs>,
+        mut body: Option<StreamingBlob>,
+        mut checksums: Checksums,
+    ) -> S3Result<Self> {
         let blob = Blobs::new_name();
         let mut digest = Md5::new();
         let mut buffer: Vec<u8> = Vec::new();
         let mut spilled: Option<Spill> = None;
         let mut size = 0;
-        let mut body = body;
         while let Some(chunk) = next_chunk(&mut body).await? {
             size += chunk.len() as u64;
             digest.update(&chunk);
+            checksums.update(&chunk);
             buffer.extend_from_slice(&chunk);
             if buffer.len() > LARGEST_IN_MEMORY {
                 let spill = match spilled.take() {
@@ -55,6 +61,7 @@ impl Staged {
                 spilled = Some(spill);
             }
         }
+        checksums.check()?;
         let content = match spilled {
             Some(spill) => {
                 let (spill, _) = spill.append(buffer).await?;

@@ -8,7 +8,9 @@ mod attributes;
 mod message;
 mod moves;
 pub(crate) mod queue;
+mod receiving;
 mod recovery;
+mod sending;
 pub(crate) mod wire;
 
 use std::time::Duration;

@@ -336,6 +336,37 @@ async fn a_put_that_changes_nothing_has_no_record() {
     assert_eq!(again[..2], seen[..]);
 }
 
+/// Clients check the length of a shard's id before they send it: at least 28.
+#[tokio::test]
+async fn the_shard_has_an_id_that_clients_take() {
+    let (services, config) = cloud();
+    let create = serde_json::json!({
+        "TableName": "tbl",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"},
+    });
+    services.dynamo.call_json("CreateTable", &create).unwrap();
+    let streams = aws_sdk_dynamodbstreams::Client::new(&config);
+    let arn = services.dynamo.stream("tbl").unwrap().arn;
+    let described = streams
+        .describe_stream()
+        .stream_arn(&arn)
+        .send()
+        .await
+        .unwrap();
+    let shards = described.stream_description.unwrap().shards.unwrap();
+    assert!((28..=65).contains(&shards[0].shard_id().unwrap().len()));
+    let unknown = streams
+        .get_shard_iterator()
+        .stream_arn(&arn)
+        .shard_id("shardId-00000000000000000002-00000002")
+        .shard_iterator_type(ShardIteratorType::Latest);
+    let error = unknown.send().await.unwrap_err().into_service_error();
+    assert!(error.is_resource_not_found_exception());
+}
+
 async fn api_records(config: &SdkConfig) -> Vec<aws_sdk_dynamodbstreams::types::Record> {
     let streams = aws_sdk_dynamodbstreams::Client::new(config);
     let listed = streams

@@ -568,3 +568,27 @@ async fn a_body_from_a_file_is_streamed() {
         .unwrap();
     assert_eq!(got.body.collect().await.unwrap().into_bytes(), content);
 }
+
+#[tokio::test]
+async fn a_body_must_match_what_its_sender_says_of_it() {
+    let client = client_with_bucket().await;
+    let write = || {
+        let body = ByteStream::from_static(b"hello");
+        client.put_object().bucket(BUCKET).key("k").body(body)
+    };
+    let wrong_crc = write().checksum_crc32("AAAAAA==");
+    assert_eq!(code!(wrong_crc), (400, "BadDigest".to_owned()));
+    let wrong_md5 = write().content_md5("AAAAAAAAAAAAAAAAAAAAAA==");
+    assert_eq!(code!(wrong_md5), (400, "BadDigest".to_owned()));
+    write()
+        .content_md5("XUFAKrxLKna5cZ2REBfFkg==")
+        .send()
+        .await
+        .unwrap();
+    write()
+        .checksum_sha256("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(text(&client, "k").await, "hello");
+}
