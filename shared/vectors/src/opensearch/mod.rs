@@ -1,0 +1,337 @@
+//! The index in OpenSearch: a domain of the service, a collection of Serverless, or a server of one's own.
+//!
+//! Settings follow the data model's index `document-chunks`, with two names as OpenSearch knows them: the space is
+//! `cosinesimil`, and the engine `faiss` (or `lucene`), since `nmslib` takes no new indexes.
+
+mod bulk;
+mod documents;
+mod serverless;
+mod wire;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_opensearchserverless::types::CollectionStatus;
+use millrace_cloud::classify;
+use millrace_events::{Failure, reason};
+use opensearch::http::Method;
+use serde_json::{Value, json};
+
+pub use self::wire::{Auth, Service};
+use self::{
+    documents::{Generations, Kept},
+    wire::{Answer, Wire},
+};
+use crate::{
+    embedding::{Embedding, ModelId},
+    index::{Entry, Hit, VectorIndex, sort_hits},
+};
+
+/// The most neighbours that OpenSearch looks for.
+const MAX_NEIGHBOURS: usize = 10_000;
+
+/// How often a removal is asked for when other writes come between.
+const REMOVE_ATTEMPTS: u32 = 4;
+
+/// What builds and searches the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// Native; the one that Serverless has.
+    #[default]
+    Faiss,
+    /// On the JVM; the one that needs no native library.
+    Lucene,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Faiss => "faiss",
+            Self::Lucene => "lucene",
+        }
+    }
+}
+
+/// A vector index in OpenSearch.
+#[derive(Debug, Clone)]
+pub struct OpenSearchIndex {
+    wire: Wire,
+    engine: Engine,
+    service: Service,
+}
+
+impl OpenSearchIndex {
+    /// The index of that name at an endpoint. Nothing is asked yet.
+    pub fn new(endpoint: &str, auth: Auth, index: &str) -> Result<Self, Failure> {
+        let service = match &auth {
+            Auth::SigV4 { service, .. } => *service,
+            Auth::None | Auth::Basic { .. } => Service::Domain,
+        };
+        Ok(Self {
+            wire: Wire::new(endpoint, &auth, index)?,
+            engine: Engine::default(),
+            service,
+        })
+    }
+
+    /// The index of that name in a Serverless collection, whose endpoint is looked up by its name.
+    pub async fn for_collection(
+        config: &SdkConfig,
+        collection: &str,
+        index: &str,
+    ) -> Result<Self, Failure> {
+        let client = aws_sdk_opensearchserverless::Client::new(config);
+        let asked = client.batch_get_collection().names(collection).send().await;
+        let answer = asked
+            .map_err(|error| classify(&format!("look up the collection {collection}"), error))?;
+        let Some(details) = answer.collection_details().first() else {
+            let message = format!("there is no collection {collection}");
+            return Err(Failure::transient(reason::RESOURCE_MISSING, message));
+        };
+        match (details.status(), details.collection_endpoint()) {
+            (Some(CollectionStatus::Active), Some(endpoint)) => {
+                let auth = Auth::SigV4 {
+                    config: Box::new(config.clone()),
+                    service: Service::Serverless,
+                };
+                Self::new(endpoint, auth, index)
+            }
+            (status, _) => {
+                let status = status.map_or("unknown", CollectionStatus::as_str);
+                let message =
+                    format!("the collection {collection} is not ready: its status is {status}");
+                Err(Failure::transient(reason::INDEX_UNAVAILABLE, message))
+            }
+        }
+    }
+
+    /// With another engine for an index that is yet to be made.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// What the index keeps; `None` when it is not there.
+    async fn kept(&self) -> Result<Option<Kept>, Failure> {
+        match self
+            .wire
+            .ask("read the mapping", Method::Get, "/_mapping", &[], None)
+            .await?
+        {
+            Answer::Found(answer) => Ok(Some(Kept::from_mapping(&answer))),
+            Answer::NotFound => Ok(None),
+        }
+    }
+
+    async fn create(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let definition = documents::definition(model, dimensions, self.engine).to_string();
+        match self
+            .wire
+            .ask("create the index", Method::Put, "", &[], Some(definition))
+            .await
+        {
+            Ok(_) => Ok(()),
+            // Another process was faster; what it made is checked next.
+            Err(failure)
+                if failure
+                    .message()
+                    .contains("resource_already_exists_exception") =>
+            {
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// An empty index that does not say whose vectors it is for becomes this model's.
+    async fn adopt(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let count = self
+            .wire
+            .ask_index("count the chunks", Method::Get, "/_count", &[], None)
+            .await?;
+        if count["count"].as_u64() != Some(0) {
+            let message = format!(
+                "the index {} does not say which model its vectors are of, and is not empty; the embedder is {model}: index again into another index",
+                self.wire.index()
+            );
+            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
+        }
+        let adoption = documents::adoption(model, dimensions).to_string();
+        self.wire
+            .ask_index(
+                "name the model",
+                Method::Put,
+                "/_mapping",
+                &[],
+                Some(adoption),
+            )
+            .await
+            .map(|_| ())
+    }
+
+    async fn refresh(&self) -> Result<(), Failure> {
+        self.wire
+            .ask_index("refresh", Method::Post, "/_refresh", &[], None)
+            .await
+            .map(|_| ())
+    }
+
+    async fn remove(&self, query: Value) -> Result<u64, Failure> {
+        if self.service == Service::Serverless {
+            return serverless::remove(&self.wire, query).await;
+        }
+        let body = json!({"query": query}).to_string();
+        let parameters = [("conflicts", "proceed"), ("refresh", "true")];
+        let mut removed = 0;
+        for _ in 0..REMOVE_ATTEMPTS {
+            // Only what a refresh has shown is found.
+            self.refresh().await?;
+            let answer = self
+                .wire
+                .ask_index(
+                    "remove chunks",
+                    Method::Post,
+                    "/_delete_by_query",
+                    &parameters,
+                    Some(body.clone()),
+                )
+                .await?;
+            removed += answer["deleted"].as_u64().unwrap_or_default();
+            let conflicts = answer["version_conflicts"].as_u64().unwrap_or_default();
+            let has_failures = answer["failures"]
+                .as_array()
+                .is_some_and(|failures| !failures.is_empty());
+            let timed_out = answer["timed_out"].as_bool().unwrap_or_default();
+            if conflicts == 0 && !has_failures && !timed_out {
+                return Ok(removed);
+            }
+        }
+        let message = format!(
+            "chunks in {} could not all be removed: other writes came between",
+            self.wire.index()
+        );
+        Err(Failure::transient(reason::INDEX_UNAVAILABLE, message))
+    }
+
+    fn unreadable(&self, error: serde_json::Error) -> Failure {
+        let message = format!(
+            "the index {} answered chunks that cannot be read",
+            self.wire.index()
+        );
+        Failure::permanent(reason::INDEX_REJECTED, message).caused_by(error)
+    }
+}
+
+#[async_trait]
+impl VectorIndex for OpenSearchIndex {
+    async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let kept = match self.kept().await? {
+            Some(kept) => kept,
+            None => {
+                self.create(model, dimensions).await?;
+                self.kept().await?.unwrap_or(Kept {
+                    dimensions: None,
+                    model: None,
+                })
+            }
+        };
+        let index = self.wire.index();
+        if kept.dimensions != Some(dimensions as u64) {
+            let found = kept.dimensions.map_or("no vectors".to_owned(), |found| {
+                format!("{found} dimensions")
+            });
+            let message = format!(
+                "the index {index} has {found}, the embedder {model} has {dimensions} dimensions"
+            );
+            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
+        }
+        match kept.model {
+            None => self.adopt(model, dimensions).await,
+            Some(found) if found == model.as_str() => Ok(()),
+            Some(found) => {
+                let message =
+                    format!("the index {index} keeps vectors of {found}, the embedder is {model}");
+                Err(Failure::permanent(reason::MODEL_MISMATCH, message))
+            }
+        }
+    }
+
+    async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        match self.service {
+            Service::Serverless => serverless::put(&self.wire, entries).await,
+            Service::Domain => {
+                let entries: Vec<&Entry> = entries.iter().collect();
+                bulk::put(&self.wire, &entries, bulk::Naming::ByChunk).await?;
+                self.refresh().await
+            }
+        }
+    }
+
+    async fn remove_older(
+        &self,
+        user_id: &str,
+        document_id: &str,
+        generation: &str,
+    ) -> Result<u64, Failure> {
+        self.remove(documents::entries_of(
+            user_id,
+            document_id,
+            Generations::Before(generation),
+        ))
+        .await
+    }
+
+    async fn remove_document(
+        &self,
+        user_id: &str,
+        document_id: &str,
+        up_to_generation: Option<&str>,
+    ) -> Result<u64, Failure> {
+        let generations = up_to_generation.map_or(Generations::All, Generations::Through);
+        self.remove(documents::entries_of(user_id, document_id, generations))
+            .await
+    }
+
+    async fn search(
+        &self,
+        user_id: &str,
+        query: &Embedding,
+        k: usize,
+    ) -> Result<Vec<Hit>, Failure> {
+        let wanted = k.min(MAX_NEIGHBOURS);
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        // Each shard answers its k nearest; `size` cuts the whole. Where twins may be, some more are asked for.
+        let asked = match self.service {
+            Service::Domain => wanted,
+            Service::Serverless => (wanted * 2).min(MAX_NEIGHBOURS),
+        };
+        let body = documents::nearest(user_id, query.values(), asked, asked).to_string();
+        let mut answer = self
+            .wire
+            .ask_index("search", Method::Post, "/_search", &[], Some(body))
+            .await?;
+        let mut hits = documents::hits(&mut answer).map_err(|error| self.unreadable(error))?;
+        sort_hits(&mut hits);
+        hits.dedup_by(|later, earlier| later.chunk_id == earlier.chunk_id);
+        hits.truncate(wanted);
+        Ok(hits)
+    }
+
+    async fn document_chunks(
+        &self,
+        user_id: &str,
+        document_id: &str,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let query = documents::entries_of(user_id, document_id, Generations::All);
+        let listed = serverless::list(&self.wire, query).await?;
+        Ok(listed
+            .into_iter()
+            .map(|listed| (listed.chunk_id, listed.generation))
+            .collect())
+    }
+}
