@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ExtractError;
 use crate::limits::Limits;
 
-pub use inside::run_child_if_asked;
+pub use inside::{confine_for_tests, run_child_if_asked};
 pub use parent::Extractor;
 
 /// The argument that makes a program the extraction child.
@@ -64,5 +64,7 @@ impl Child {
 #[derive(Debug, Serialize, Deserialize)]
 struct Request {
     file_name: String,
+    /// A parent that died while it wrote leaves a shorter file behind.
+    file_bytes: usize,
     limits: Limits,
 }

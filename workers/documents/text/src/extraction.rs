@@ -11,6 +11,9 @@ use crate::{formats, language, sniff, words};
 /// How many characters a preview has at most.
 const PREVIEW_CHARACTERS: usize = 500;
 
+/// A heading further down, in characters, is that of a chapter, not of the document.
+const TITLE_WITHIN: usize = 200;
+
 /// A format from which text is extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,7 +77,7 @@ pub struct Extraction {
     pub pages: Vec<Page>,
     /// The headings in order.
     pub sections: Vec<Section>,
-    /// The title that the file gives itself, or else its first heading of level 1.
+    /// The title that the file gives itself, or else a heading of level 1 at its beginning.
     pub title: Option<String>,
     /// BCP 47: `en`, `zh-TW`, `zh-CN`, `ko` and others; `zh` where no character tells which;
     /// none when unknown.
@@ -127,7 +130,7 @@ fn finish(format: Format, draft: Draft) -> Result<Extraction, ExtractError> {
         let first = draft
             .sections
             .first()
-            .filter(|section| section.level == 1)?;
+            .filter(|section| section.level == 1 && section.start <= TITLE_WITHIN)?;
         Some(first.title.clone())
     });
     Ok(Extraction {

@@ -27,6 +27,8 @@ mod tokens;
 mod words;
 mod wrap;
 
+#[doc(hidden)]
+pub use child::confine_for_tests;
 pub use child::{Child, Extractor, run_child_if_asked};
 pub use chunk::{Chunk, ChunkSettings, InvalidChunkSettings, chunk};
 pub use error::ExtractError;

@@ -16,10 +16,10 @@ const RANKED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Calls `visit` with the byte offset and the text of each word.
 ///
-/// Words are those of UAX 29; Chinese and Japanese are divided by dictionary, Thai and its
-/// neighbours by a model. Numbers are words, punctuation is none.
+/// Words are those of UAX 29; Chinese and Japanese are divided by dictionary, as are Thai and its
+/// neighbours. Numbers are words, punctuation is none.
 pub(crate) fn for_each_word<'a>(text: &'a str, mut visit: impl FnMut(usize, &'a str)) {
-    let segmenter = WordSegmenter::new_auto(WordBreakInvariantOptions::default());
+    let segmenter = WordSegmenter::new_dictionary(WordBreakInvariantOptions::default());
     let mut start = 0;
     for (end, kind) in segmenter.segment_str(text).iter_with_word_type() {
         if kind.is_word_like() {

@@ -59,13 +59,21 @@ fn serve() -> Result<(), Failure> {
     // From here on the parent knows that it has its child.
     attempt("writing the greeting", say(GREETING.as_bytes()))?;
 
-    let mut file = Vec::new();
+    let Request {
+        file_name,
+        file_bytes,
+        limits,
+    } = request;
+    let mut file = Vec::with_capacity(file_bytes);
     attempt("reading the file", input.read_to_end(&mut file))?;
+    if file.len() != file_bytes {
+        let detail = format!("the file has {} bytes of {file_bytes}", file.len());
+        return Err(Failure::NotSetUp(detail));
+    }
     drop(input);
     #[cfg(target_os = "linux")]
     super::sandbox::enter();
 
-    let Request { file_name, limits } = request;
     let worker = std::thread::Builder::new()
         .name("extract".to_owned())
         .stack_size(STACK_BYTES)
@@ -81,6 +89,19 @@ fn serve() -> Result<(), Failure> {
         "writing the answer",
         say(&attempt("encoding the answer", answer)?),
     )
+}
+
+/// Takes from this process what the child gives up, for a test that looks at what is left.
+#[doc(hidden)]
+pub fn confine_for_tests(limits: &Limits) -> Result<(), String> {
+    match lower_limits(limits) {
+        Err(Failure::NotSetUp(detail)) => return Err(detail),
+        Err(Failure::Panicked) => return Err("panicked".to_owned()),
+        Ok(()) => {}
+    }
+    #[cfg(target_os = "linux")]
+    super::sandbox::enter();
+    Ok(())
 }
 
 fn encode(result: &Result<Extraction, ExtractError>) -> serde_json::Result<Vec<u8>> {

@@ -51,6 +51,7 @@ impl Extractor {
         let deadline = Instant::now() + self.limits.wall;
         let request = Request {
             file_name: file_name.to_owned(),
+            file_bytes: bytes.len(),
             limits: self.limits.clone(),
         };
         let request = serde_json::to_vec(&request)

@@ -227,7 +227,7 @@ fn leading_spaces(text: &str) -> usize {
 
 /// The smallest parts of a long sentence: words, or what they have to be cut into.
 fn atoms(sentence: &str, maximum: Quarters) -> Vec<Range<usize>> {
-    let segmenter = WordSegmenter::new_auto(Default::default());
+    let segmenter = WordSegmenter::new_dictionary(Default::default());
     let mut atoms = Vec::new();
     let mut start = 0;
     for end in segmenter.segment_str(sentence).skip(1) {

@@ -1,6 +1,7 @@
 //! PDF, page by page.
 
 mod headings;
+mod margins;
 mod paragraphs;
 
 use pdf_oxide::PdfDocument;
@@ -8,7 +9,8 @@ use pdf_oxide::PdfDocument;
 use crate::builder::{Builder, Gap};
 use crate::error::ExtractError;
 use crate::limits::Limits;
-use headings::{HeadingSizes, LargeText};
+use headings::{Levels, Looks, Run};
+use margins::Margins;
 use paragraphs::Paragraph;
 
 /// How far from its end a complete file has its end mark, in bytes. Many writers and mailers
@@ -20,7 +22,7 @@ const PAGES_SEARCHED_FOR_PICTURES: u32 = 20;
 /// What a page gave before the document as a whole was seen.
 struct RawPage {
     text: String,
-    large: Vec<LargeText>,
+    headings: Vec<Run>,
 }
 
 pub(super) fn read(
@@ -47,22 +49,22 @@ pub(super) fn read(
         });
     }
 
-    let mut sizes = HeadingSizes::default();
-    let raw_pages = read_pages(&document, pages, limits, &mut sizes)?;
+    let mut looks = Looks::default();
+    let raw_pages = read_pages(&document, pages, limits, &mut looks)?;
     if raw_pages.iter().all(|page| page.text.trim().is_empty()) {
         return Err(why_without_text(&document, bytes, pages));
     }
     if let Some(title) = document_title(&document) {
         builder.title(&title);
     }
-    lay_out(raw_pages, &sizes.levels(), builder)
+    lay_out(raw_pages, &looks.levels(), builder)
 }
 
 fn read_pages(
     document: &PdfDocument,
     pages: u32,
     limits: &Limits,
-    sizes: &mut HeadingSizes,
+    looks: &mut Looks,
 ) -> Result<Vec<RawPage>, ExtractError> {
     let mut raw_pages = Vec::new();
     let mut bytes_of_text = 0_u64;
@@ -76,27 +78,27 @@ fn read_pages(
             });
         }
         // The spans were made for the text and are kept by the document: this costs nothing.
-        let large = if text.trim().is_empty() {
+        let headings = if text.trim().is_empty() {
             Vec::new()
         } else {
-            sizes.take_page(&document.extract_spans(index).unwrap_or_default())
+            looks.take_page(&document.extract_spans(index).unwrap_or_default())
         };
-        raw_pages.push(RawPage { text, large });
+        raw_pages.push(RawPage { text, headings });
     }
     Ok(raw_pages)
 }
 
 fn lay_out(
     raw_pages: Vec<RawPage>,
-    levels: &headings::Levels,
+    levels: &Levels,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
     let texts: Vec<&str> = raw_pages.iter().map(|page| page.text.as_str()).collect();
-    let margins = paragraphs::repeated_margins(&texts);
+    let margins = Margins::of(&texts);
     let mut unfinished = false;
     for (number, raw_page) in (1..).zip(&raw_pages) {
         builder.page(number);
-        let headings = levels.of_page(&raw_page.large);
+        let headings = levels.of_page(&raw_page.headings);
         let paragraphs = paragraphs::of_page(&raw_page.text, number, &margins, &headings);
         for (position, paragraph) in paragraphs.iter().enumerate() {
             // A sentence that goes on here from the page before is set off by a line end only.
@@ -165,7 +167,9 @@ fn document_title(document: &PdfDocument) -> Option<String> {
         .iter()
         .any(|ending| title.to_lowercase().ends_with(ending));
     let is_empty = title.is_empty() || title.eq_ignore_ascii_case("untitled");
-    (!is_file_name && !is_empty && !title.contains('\u{fffd}')).then(|| title.to_owned())
+    let is_readable = title.is_ascii() || !is_mostly_symbols(title);
+    (!is_file_name && !is_empty && is_readable && !title.contains('\u{fffd}'))
+        .then(|| title.to_owned())
 }
 
 /// A text string is UTF-16BE or UTF-8 with a byte order mark, or else should be Latin.
@@ -179,4 +183,14 @@ fn decode_text_string(bytes: &[u8]) -> String {
         // Neither mark nor Latin: writers in East Asia used the encoding of their country.
         None => crate::sniff::decode_text(bytes).unwrap_or_default(),
     }
+}
+
+/// What is left of a title whose encoding nobody can tell.
+fn is_mostly_symbols(title: &str) -> bool {
+    let visible = title.chars().filter(|character| !character.is_whitespace());
+    let letters = visible
+        .clone()
+        .filter(|character| character.is_alphanumeric())
+        .count();
+    letters * 4 < visible.count() * 3
 }

@@ -9,12 +9,14 @@
 
 mod corpus;
 mod limits;
+mod rights;
 mod samples;
 
 use std::panic::catch_unwind;
 
 fn main() {
     millrace_text::run_child_if_asked();
+    rights::probe_if_asked();
 
     // Cargo hands on what stands behind `--`: the usual filter, and options of the harness.
     let filter = std::env::args()
@@ -25,6 +27,7 @@ fn main() {
     let tests = samples::TESTS
         .iter()
         .chain(limits::TESTS)
+        .chain(rights::TESTS)
         .chain(corpus::TESTS);
     for (name, test) in tests {
         if listing {

@@ -119,8 +119,8 @@ impl<'a> Body<'a> {
         }
         match name {
             // Moved and deleted text, the copy for old programs, readings above ideographs,
-            // and the lines that separate notes.
-            b"moveFrom" | b"del" | b"Fallback" | b"rt" => self.skipped = 1,
+            // the definitions of tab stops, and the lines that separate notes.
+            b"moveFrom" | b"del" | b"Fallback" | b"rt" | b"tabs" => self.skipped = 1,
             b"footnote" | b"endnote" if attribute(element, b"type").is_some() => self.skipped = 1,
             b"p" => self.open.push(Paragraph::default()),
             b"tbl" => {

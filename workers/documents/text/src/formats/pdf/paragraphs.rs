@@ -1,22 +1,27 @@
 //! Lines of a page to paragraphs.
 //!
-//! The library separates paragraphs by empty lines where the page shows a gap. Within a
-//! paragraph, a line that fills its column goes on in the next one; a short line ends there:
-//! an entry of a list, a row of a table, a verse.
+//! The library separates blocks by empty lines where the page shows a gap. Within a block, a
+//! line that fills its column goes on in the next one; a short line ends there: an entry of a
+//! list, a row of a table, a verse.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
-use super::headings::PageHeadings;
+use super::headings::{Evidence, PageHeadings};
+use super::margins::Margins;
 use crate::wrap;
 
 /// A line this full, in per cent of the widest on its page, was ended by the margin.
 const FULL_PER_CENT: usize = 70;
+/// The same within its block, for a line that does not end a sentence: columns differ.
+const FULL_IN_BLOCK_PER_CENT: usize = 85;
+/// A line at least this full goes on if the next one begins with a small letter.
+const HALF_FULL_PER_CENT: usize = 40;
+/// A heading above its text is at most this full.
+const HEADING_PER_CENT: usize = 60;
 /// Columns in the widest line below which nothing is known of the margin.
 const NARROWEST_COLUMN: usize = 30;
 /// Headings by their wording are at most this long, in characters.
 const LONGEST_WORDED_HEADING: usize = 80;
-/// A line must stand at the same edge of this many pages to count as a running header.
-const FEWEST_REPETITIONS: usize = 3;
 
 /// A part of a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,146 +30,152 @@ pub(super) enum Paragraph {
     Text(String),
 }
 
-/// Lines that stand first or last on most pages, digits aside.
-#[derive(Debug, Default)]
-pub(super) struct Margins {
-    repeated: HashMap<String, usize>,
-    pages: usize,
-}
-
-impl Margins {
-    /// On most pages, at least three: less is not safe to drop.
-    fn is_repeated(&self, line: &str) -> bool {
-        let times = self
-            .repeated
-            .get(&without_digits(line))
-            .copied()
-            .unwrap_or_default();
-        times >= FEWEST_REPETITIONS && times * 2 > self.pages
-    }
-}
-
-/// Counts the first and the last lines of all pages.
-pub(super) fn repeated_margins(pages: &[&str]) -> Margins {
-    let mut margins = Margins::default();
-    for page in pages {
-        let lines: Vec<&str> = visible_lines(page);
-        let (Some(first), Some(last)) = (lines.first(), lines.last()) else {
-            continue;
-        };
-        margins.pages += 1;
-        *margins.repeated.entry(without_digits(first)).or_default() += 1;
-        if lines.len() > 1 {
-            *margins.repeated.entry(without_digits(last)).or_default() += 1;
-        }
-    }
-    margins
-}
-
-fn visible_lines(page: &str) -> Vec<&str> {
-    page.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect()
-}
-
-/// So that "Page 7 of 9" and "Page 8 of 9" are the same.
-fn without_digits(line: &str) -> String {
-    line.chars()
-        .filter(|character| !character.is_numeric())
-        .collect()
-}
-
 /// The paragraphs of a page, without running headers and page numbers.
 pub(super) fn of_page(
     page: &str,
     number: u32,
     margins: &Margins,
-    headings: &PageHeadings<'_>,
+    headings: &PageHeadings,
 ) -> Vec<Paragraph> {
     let lines: Vec<&str> = page.lines().map(str::trim).collect();
-    let body = without_margins(&lines, number, margins);
+    let body = margins.cut(&lines, number);
     let widest = widest_usual(body);
     let mut paragraphs = Vec::new();
-    let mut open = Open::default();
-    for (index, line) in body.iter().enumerate() {
-        if line.is_empty() {
-            open.close(&mut paragraphs);
-            continue;
-        }
-        let alone = is_empty_at(body, index.checked_sub(1)) && is_empty_at(body, Some(index + 1));
-        let level = headings
-            .level_of(line)
-            .or_else(|| worded_level(line).filter(|_| alone));
-        if let Some(level) = level {
-            open.add_heading(level, line, &mut paragraphs);
-            continue;
-        }
-        open.add_line(line, widest, &mut paragraphs);
+    for block in body
+        .split(|line| line.is_empty())
+        .filter(|block| !block.is_empty())
+    {
+        let column = Column {
+            page: widest,
+            block: widest_of(block),
+        };
+        add_block(block, column, headings, &mut paragraphs);
     }
-    open.close(&mut paragraphs);
     paragraphs
 }
 
-fn is_empty_at(lines: &[&str], index: Option<usize>) -> bool {
-    index
-        .and_then(|index| lines.get(index))
-        .is_none_or(|line| line.is_empty())
+/// Widths by which a line is judged: wide characters count two.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    /// What lines of this page reach where the margin ends them.
+    page: usize,
+    /// The widest line of the block.
+    block: usize,
 }
 
-/// Cuts off what is repeated from page to page, and the page's own number standing alone.
-fn without_margins<'a, 'b>(lines: &'a [&'b str], number: u32, margins: &Margins) -> &'a [&'b str] {
-    let is_margin = |line: &str| is_page_number(line, number) || margins.is_repeated(line);
-    let mut body = lines;
-    while let [first, rest @ ..] = body
-        && first.is_empty()
-    {
-        body = rest;
+fn add_block(
+    block: &[&str],
+    column: Column,
+    headings: &PageHeadings,
+    paragraphs: &mut Vec<Paragraph>,
+) {
+    let mut open = String::new();
+    let mut previous: Option<&str> = None;
+    for (index, line) in block.iter().enumerate() {
+        if let Some(level) = heading_level(block, index, column, headings) {
+            close(&mut open, paragraphs);
+            add_heading(level, line, index > 0, paragraphs);
+            previous = None;
+            continue;
+        }
+        match previous {
+            Some(previous) if goes_on(previous, line, column) => {
+                join_undoing_hyphen(&mut open, line)
+            }
+            Some(_) => {
+                open.push('\n');
+                open.push_str(line);
+            }
+            None => open.push_str(line),
+        }
+        previous = Some(line);
     }
-    while let [rest @ .., last] = body
-        && last.is_empty()
-    {
-        body = rest;
-    }
-    // A page with a single line is all there is: never dropped.
-    if body.len() < 2 {
-        return body;
-    }
-    if let [first, rest @ ..] = body
-        && is_margin(first)
-    {
-        body = rest;
-    }
-    if let [rest @ .., last] = body
-        && is_margin(last)
-        && !rest.is_empty()
-    {
-        body = rest;
-    }
-    body
+    close(&mut open, paragraphs);
 }
 
-/// "7", "- 7 -", "Page 7", "第 7 頁", "7 / 12" on the seventh page.
-fn is_page_number(line: &str, number: u32) -> bool {
-    if line.chars().count() > 20 {
+fn close(open: &mut String, paragraphs: &mut Vec<Paragraph>) {
+    let text = std::mem::take(open);
+    if !text.is_empty() {
+        paragraphs.push(Paragraph::Text(part_sentences(&text)));
+    }
+}
+
+/// A heading of two lines is one heading.
+fn add_heading(level: u8, line: &str, in_block: bool, paragraphs: &mut Vec<Paragraph>) {
+    if in_block
+        && let Some(Paragraph::Heading { level: above, text }) = paragraphs.last_mut()
+        && *above == level
+    {
+        wrap::join(text, line);
+        return;
+    }
+    paragraphs.push(Paragraph::Heading {
+        level,
+        text: line.to_owned(),
+    });
+}
+
+/// The level of a line that is a heading.
+fn heading_level(
+    block: &[&str],
+    index: usize,
+    column: Column,
+    headings: &PageHeadings,
+) -> Option<u8> {
+    let line = block[index];
+    match headings.evidence_for(line) {
+        Some(Evidence::Size(level)) => Some(level),
+        Some(Evidence::Weight(level)) if stands_above(block, index, column) => Some(level),
+        _ if stands_above(block, index, column) => worded_level(line),
+        _ => None,
+    }
+}
+
+/// Whether a line stands by itself, or as a short one above a text that begins.
+fn stands_above(block: &[&str], index: usize, column: Column) -> bool {
+    if index > 0 || is_tabular(block[index]) {
         return false;
     }
-    let mut numbers = line.split(|character: char| !character.is_ascii_digit());
-    let first = numbers.find(|digits| !digits.is_empty());
-    if first.and_then(|digits| digits.parse::<u32>().ok()) != Some(number) {
-        return false;
-    }
-    let words: String = line
-        .chars()
-        .filter(|character| character.is_alphabetic())
-        .collect();
-    matches!(
-        words.to_lowercase().as_str(),
-        "" | "page" | "pageof" | "of" | "p" | "第頁" | "第页" | "頁" | "页" | "쪽" | "페이지"
-    )
+    let Some(next) = block.get(index + 1) else {
+        return true;
+    };
+    let begins_text = next.starts_with(|c: char| c.is_uppercase() || c >= '\u{1100}');
+    let short = width(block[index]) * 100 < column.page * HEADING_PER_CENT;
+    begins_text && short && width(next) > width(block[index]) && !is_tabular(next)
 }
 
-/// The width that lines reach where the margin ends them: wide characters count two.
+/// Whether the sentence or paragraph goes on in the next line.
+fn goes_on(line: &str, next: &str, column: Column) -> bool {
+    if column.page < NARROWEST_COLUMN || begins_item(next) || is_tabular(line) || is_tabular(next) {
+        return false;
+    }
+    // What a colon announces begins a line of its own: a list, mostly.
+    if line.ends_with([':', '：']) {
+        return false;
+    }
+    let width = width(line) * 100;
+    if width >= column.page * FULL_PER_CENT {
+        return true;
+    }
+    if wrap::ends_sentence(line) {
+        return false;
+    }
+    let begins_small = next.starts_with(char::is_lowercase);
+    line.ends_with([',', '，', '、', '-'])
+        || begins_small && width >= column.page * HALF_FULL_PER_CENT
+        || column.block >= NARROWEST_COLUMN && width >= column.block * FULL_IN_BLOCK_PER_CENT
+}
+
+/// A row of numbers: at least three words, half of them with digits.
+fn is_tabular(line: &str) -> bool {
+    let words = line.split_whitespace().count();
+    let numbers = line
+        .split_whitespace()
+        .filter(|word| word.contains(|c: char| c.is_ascii_digit()));
+    words >= 3 && numbers.count() * 2 >= words
+}
+
+/// The width that lines reach where the margin ends them.
 fn widest_usual(lines: &[&str]) -> usize {
     let mut widths: Vec<usize> = lines
         .iter()
@@ -177,61 +188,37 @@ fn widest_usual(lines: &[&str]) -> usize {
     widths.get(usual).copied().unwrap_or_default()
 }
 
+fn widest_of(lines: &[&str]) -> usize {
+    lines
+        .iter()
+        .map(|line| width(line))
+        .max()
+        .unwrap_or_default()
+}
+
 fn width(line: &str) -> usize {
     line.chars()
         .map(|character| if character >= '\u{1100}' { 2 } else { 1 })
         .sum()
 }
 
-/// A paragraph while its lines come in.
-#[derive(Default)]
-struct Open {
-    text: String,
-    level: Option<u8>,
-    last_was_full: bool,
+/// Where an indented paragraph began, the library puts it directly behind the full stop:
+/// "the browser.We present". Only between a small word and a capitalised one, so that names
+/// such as "java.lang.String" and "System.Out" stay.
+fn part_sentences(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.split_once('.') {
+        Some((end, begin)) if ends_and_begins(end, begin) => format!("{end}. {begin}").into(),
+        _ => Cow::from(word),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
-impl Open {
-    fn add_heading(&mut self, level: u8, line: &str, paragraphs: &mut Vec<Paragraph>) {
-        // A heading of two lines is one heading.
-        if self.level != Some(level) {
-            self.close(paragraphs);
-            self.level = Some(level);
-        }
-        wrap::join(&mut self.text, line);
-    }
-
-    fn add_line(&mut self, line: &str, widest: usize, paragraphs: &mut Vec<Paragraph>) {
-        if self.level.is_some() {
-            self.close(paragraphs);
-        }
-        if self.text.is_empty() {
-            self.text.push_str(line);
-        } else if self.last_was_full && !begins_item(line) {
-            join_undoing_hyphen(&mut self.text, line);
-        } else {
-            self.text.push('\n');
-            self.text.push_str(line);
-        }
-        let full = widest >= NARROWEST_COLUMN && width(line) * 100 >= widest * FULL_PER_CENT;
-        // A short line may still be in the middle of a sentence, beside a picture say.
-        let next_in_sentence = widest >= NARROWEST_COLUMN && line.ends_with([',', '，', '、', '-']);
-        // What a colon announces begins a line of its own: a list, mostly.
-        self.last_was_full = (full || next_in_sentence) && !line.ends_with([':', '：']);
-    }
-
-    fn close(&mut self, paragraphs: &mut Vec<Paragraph>) {
-        let text = std::mem::take(&mut self.text);
-        let level = self.level.take();
-        self.last_was_full = false;
-        if text.is_empty() {
-            return;
-        }
-        paragraphs.push(match level {
-            Some(level) => Paragraph::Heading { level, text },
-            None => Paragraph::Text(text),
-        });
-    }
+fn ends_and_begins(end: &str, begin: &str) -> bool {
+    let mut name = begin.strip_suffix(',').unwrap_or(begin).chars();
+    end.chars().count() >= 3
+        && end.chars().all(char::is_lowercase)
+        && name.next().is_some_and(char::is_uppercase)
+        && name.all(char::is_lowercase)
 }
 
 /// "exam-" and "ple" are one word; "X-" and "Ray" are not, nor are "1990-" and "1995".
@@ -355,37 +342,57 @@ mod tests {
     }
 
     #[test]
-    fn page_numbers_go_only_from_their_own_page() {
-        assert_eq!(
-            paragraphs("Text of the page.\n\n7"),
-            [text("Text of the page.")]
-        );
-        assert_eq!(
-            paragraphs("Text of the page.\n\nPage 7 of 9"),
-            [text("Text of the page.")]
-        );
-        assert_eq!(
-            paragraphs("Text of the page.\n\n8"),
-            [text("Text of the page."), text("8")]
-        );
-        assert_eq!(paragraphs("7"), [text("7")]);
+    fn rows_of_numbers_stay_rows() {
+        let page = "Alabama 18,870 23,022 22,650 859 1,178 0\nAlaska 209 3,062 3,209 191 184 0";
+        assert_eq!(paragraphs(page), [text(page)]);
     }
 
     #[test]
-    fn running_headers_go_when_most_pages_have_them() {
-        let pages = [
-            "Report 2026\nAlpha.\n",
-            "Report 2026\nBeta.\n",
-            "Report 2026\nGamma.\n",
-            "Delta.",
-        ];
-        let margins = repeated_margins(&pages);
-        let first = of_page(pages[0], 1, &margins, &PageHeadings::default());
-        assert_eq!(first, [text("Alpha.")]);
-        let few = repeated_margins(&pages[..2]);
+    fn columns_of_different_width() {
+        let wide = "This one line reaches over both of the columns of the page, because it is a remark about all of it";
+        let page = format!(
+            "{wide}\n\nsmall scripts as well as for complex tasks, for\nexample on servers.\n\n분산 시스템 경력 오년 이상과 명확한 문서\n작성 능력이 필요합니다."
+        );
         assert_eq!(
-            of_page(pages[0], 1, &few, &PageHeadings::default()),
-            [text("Report 2026\nAlpha.")]
+            paragraphs(&page),
+            [
+                text(wide),
+                text("small scripts as well as for complex tasks, for example on servers."),
+                text("분산 시스템 경력 오년 이상과 명확한 문서 작성 능력이 필요합니다."),
+            ]
+        );
+    }
+
+    #[test]
+    fn sentences_that_were_glued_are_parted() {
+        assert_eq!(
+            part_sentences("in a web browser.We present it."),
+            "in a web browser. We present it."
+        );
+        for name in [
+            "call java.lang.String now",
+            "System.Out is",
+            "see example.Com/x",
+            "e.g.The",
+            "v1.Two x",
+        ] {
+            assert_eq!(part_sentences(name), name);
+        }
+    }
+
+    #[test]
+    fn a_numbered_heading_above_its_text() {
+        let page = "1 Introduction\nOpen-domain question answering is a task that answers\nquestions from documents.";
+        let heading = Paragraph::Heading {
+            level: 1,
+            text: "1 Introduction".to_owned(),
+        };
+        let body =
+            "Open-domain question answering is a task that answers questions from documents.";
+        assert_eq!(paragraphs(page), [heading, text(body)]);
+        assert_eq!(
+            paragraphs("1. Flour\n2. Sugar"),
+            [text("1. Flour\n2. Sugar")]
         );
     }
 
