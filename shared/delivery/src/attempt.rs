@@ -6,6 +6,7 @@ use millrace_events::{
     Failure, Message, Outcome, ParkedReason, ParkedRecord, Payload, Record, Source, reason,
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::{
     Cx, Delivery, DeliverySettings,
@@ -111,11 +112,23 @@ impl Attempt<'_> {
         }
     }
 
+    /// What the worker itself logs carries the record's identity and trace.
+    fn span(&self, step: &'static str, cx: &Cx) -> tracing::Span {
+        tracing::info_span!(
+            "worker",
+            step,
+            worker = self.delivery.handler.name(),
+            record = cx.record.id,
+            attempt = cx.attempt,
+            trace = cx.trace_id,
+        )
+    }
+
     async fn handle(&self, cx: &Cx) -> Result<Outcome, Failure> {
         let handler = Arc::clone(&self.delivery.handler);
         let own_cx = cx.clone();
         let work = async move { handler.handle(&own_cx).await };
-        match isolate(cx.deadline, work).await {
+        match isolate(cx.deadline, work.instrument(self.span("handle", cx))).await {
             Isolated::Finished(result) => result,
             Isolated::Panicked(place) => Err(Failure::permanent(
                 reason::HANDLER_PANICKED,
@@ -168,8 +181,9 @@ impl Attempt<'_> {
         let handler = Arc::clone(&self.delivery.handler);
         cx.deadline = self.times.give_up_by;
         let record_id = cx.record.id.clone();
+        let span = self.span("give_up", &cx);
         let work = async move { handler.give_up(&failure, &cx).await };
-        let went_wrong = match isolate(self.times.give_up_by, work).await {
+        let went_wrong = match isolate(self.times.give_up_by, work.instrument(span)).await {
             Isolated::Finished(Ok(())) => return Ok(()),
             Isolated::Finished(Err(own)) if own.is_transient() => return Err(own),
             Isolated::Finished(Err(own)) => own.to_string(),

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use millrace_events::{Failure, Outcome};
 use tokio::{task::JoinSet, time::Instant};
-use tracing::Instrument;
 
 use crate::{Cx, FromRecord, Worker, panics};
 
@@ -63,13 +62,10 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     let mut task = JoinSet::new();
-    task.spawn(
-        async move {
-            let ended = AssertUnwindSafe(work).catch_unwind().await;
-            ended.map_err(|_| panics::take_place())
-        }
-        .in_current_span(),
-    );
+    task.spawn(async move {
+        let ended = AssertUnwindSafe(work).catch_unwind().await;
+        ended.map_err(|_| panics::take_place())
+    });
     // Dropping the set aborts the task, also when the whole delivery is dropped.
     match tokio::time::timeout_at(limit, task.join_next()).await {
         Ok(Some(Ok(Ok(value)))) => Isolated::Finished(value),

@@ -25,6 +25,7 @@ impl Worker for Quoting {
     type Event = Record;
 
     async fn handle(&self, record: Record, _cx: &Cx) -> Result<Outcome, Failure> {
+        tracing::info!("a worker's own line");
         if record.subject.ends_with("good") {
             return Ok(Outcome::Applied);
         }
@@ -77,10 +78,24 @@ async fn an_outcome_is_one_line_of_known_fields() {
 
     let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(!written.contains("SECRET"), "{written}");
-    let mut outcomes: Vec<Value> = written
+    let all: Vec<Value> = written
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line.get("outcome").is_some())
+        .collect();
+    let own = all
+        .iter()
+        .find(|line| line["message"] == "a worker's own line")
+        .unwrap();
+    assert_eq!(
+        own["span"],
+        json!({
+            "name": "worker", "step": "handle", "worker": "quoting", "attempt": 3, "trace": "1-a-b",
+            "record": "s3:b/good@0A000000000000000000000000000000:created"
+        })
+    );
+    let mut outcomes: Vec<Value> = all
+        .into_iter()
+        .filter(|line| line.get("outcome").is_some())
         .collect();
     outcomes.sort_by_key(|line| line["outcome"].to_string());
     assert_eq!(outcomes.len(), 2, "{written}");
