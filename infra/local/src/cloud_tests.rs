@@ -274,3 +274,115 @@ async fn a_table_that_changed_is_refused_instead_of_used_as_it_is() {
         "{error}"
     );
 }
+
+/// A function that always fails, a table with a stream, and a destination for what it gives up.
+fn poisoned(destination: &str) -> Template {
+    let text = format!(
+        "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Rows:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: ai-assistant-documents
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - {{AttributeName: userId, AttributeType: S}}
+        - {{AttributeName: documentId, AttributeType: S}}
+      KeySchema:
+        - {{AttributeName: userId, KeyType: HASH}}
+        - {{AttributeName: documentId, KeyType: RANGE}}
+      StreamSpecification: {{StreamViewType: NEW_AND_OLD_IMAGES}}
+  Kept: {{Type: AWS::S3::Bucket, Properties: {{BucketName: kept}}}}
+  News: {{Type: AWS::SNS::Topic, Properties: {{TopicName: news}}}}
+  Heard: {{Type: AWS::SQS::Queue, Properties: {{QueueName: heard}}}}
+  Hears:
+    Type: AWS::SNS::Subscription
+    Properties:
+      TopicArn: !Ref News
+      Protocol: sqs
+      Endpoint: !GetAtt Heard.Arn
+      RawMessageDelivery: true
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: work
+      Handler: work
+      Runtime: provided.al2023
+      Events:
+        Rows:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Rows.StreamArn
+            StartingPosition: TRIM_HORIZON
+            MaximumRetryAttempts: 0
+            DestinationConfig: {{OnFailure: {{Destination: {destination}}}}}
+"
+    );
+    Template::parse(&text, "poisoned.yaml", &BTreeMap::new()).unwrap()
+}
+
+async fn streams_settle(cloud: &LocalCloud) {
+    let read = async {
+        while !cloud.streams_are_read().await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_gets_the_event_and_a_topic_the_place() {
+    let cloud = LocalCloud::open(&poisoned("!GetAtt Kept.Arn"), Storage::Memory)
+        .await
+        .unwrap();
+    let running = cloud.start(Recorder::failing("work", usize::MAX));
+    put_row(&cloud, "d", "new").await;
+    streams_settle(&cloud).await;
+    let listed = objects(&cloud)
+        .list_objects_v2()
+        .bucket("kept")
+        .send()
+        .await
+        .unwrap();
+    let key = listed.contents()[0].key().unwrap().to_owned();
+    assert!(key.starts_with("aws/lambda/Work-Rows/shardId-"), "{key}");
+    let object = objects(&cloud)
+        .get_object()
+        .bucket("kept")
+        .key(&key)
+        .send()
+        .await
+        .unwrap();
+    let bytes = object.body.collect().await.unwrap().into_bytes();
+    let record: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(record["DDBStreamBatchInfo"]["batchSize"], 1);
+    let payload: Value = serde_json::from_str(record["payload"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        payload["Records"][0]["dynamodb"]["Keys"]["documentId"]["S"],
+        "d"
+    );
+    running.stop().await;
+
+    let cloud = LocalCloud::open(&poisoned("!Ref News"), Storage::Memory)
+        .await
+        .unwrap();
+    let running = cloud.start(Recorder::failing("work", usize::MAX));
+    put_row(&cloud, "d", "new").await;
+    streams_settle(&cloud).await;
+    let options = crate::sqs::ReceiveOptions::at_once(10);
+    let heard = cloud
+        .services()
+        .queues
+        .receive("heard", options)
+        .await
+        .unwrap();
+    let record: Value = serde_json::from_str(&heard[0].body).unwrap();
+    assert_eq!(
+        record["requestContext"]["condition"],
+        "RetryAttemptsExhausted"
+    );
+    assert_eq!(record["payload"], Value::Null);
+    running.stop().await;
+}

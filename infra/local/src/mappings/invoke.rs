@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::template::FunctionConfig;
@@ -67,15 +68,16 @@ impl Invoker {
         let functions = Arc::clone(&self.functions);
         let function = Arc::clone(&self.function);
         let id = request_id.to_owned();
-        // A task of its own: a panic ends that task alone.
-        let mut running =
-            tokio::spawn(async move { functions.invoke(&function, event, &id, deadline).await });
-        let answer = match tokio::time::timeout_at(deadline, &mut running).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(ended)) if ended.is_panic() => Err(FunctionError::new(panic_message(ended))),
-            Ok(Err(_)) => Err(FunctionError::new("the invocation was cancelled")),
+        // A task of its own: a panic ends that task alone. In a set, because dropping the set ends it.
+        let mut running = JoinSet::new();
+        running.spawn(async move { functions.invoke(&function, event, &id, deadline).await });
+        let answer = match tokio::time::timeout_at(deadline, running.join_next()).await {
+            Ok(Some(Ok(answer))) => answer,
+            Ok(Some(Err(ended))) if ended.is_panic() => {
+                Err(FunctionError::new(panic_message(ended)))
+            }
+            Ok(_) => Err(FunctionError::new("the invocation was cancelled")),
             Err(_) => {
-                running.abort();
                 let seconds = self.function.timeout.as_secs();
                 Err(FunctionError::new(format!("timed out after {seconds} s")))
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::MAXIMUM_EVENT_BYTES;
@@ -45,6 +46,8 @@ impl QueueEngine {
             .unwrap_or(DEFAULT_CONCURRENCY);
         let permits = Arc::new(Semaphore::new(concurrency));
         let engine = Arc::new(self);
+        // A set, because dropping it ends them: a crash leaves nobody behind.
+        let mut batches = JoinSet::new();
         loop {
             let permit = tokio::select! {
                 biased;
@@ -63,15 +66,18 @@ impl QueueEngine {
                     }
                 }
             };
-            let running = Arc::clone(&engine);
-            tokio::spawn(async move {
-                running.process(batch.messages, batch.busy).await;
+            let working = Arc::clone(&engine);
+            batches.spawn(async move {
+                working.process(batch.messages, batch.busy).await;
                 drop(permit);
             });
+            while batches.try_join_next().is_some() {}
         }
-        // Those that are running hold permits: with all of them back, nothing runs.
-        let all = u32::try_from(concurrency).unwrap_or(u32::MAX);
-        let _all_ended = permits.acquire_many(all).await;
+        while let Some(ended) = batches.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(mapping = engine.mapping.id, %error, "a batch died");
+            }
+        }
     }
 
     /// A batch, as soon as there is a message and the batch is full or its window over. `None` when

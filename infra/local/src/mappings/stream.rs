@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::MAXIMUM_EVENT_BYTES;
@@ -90,14 +91,15 @@ impl StreamEngine {
     /// Runs until `stop` says so, and then until all invocations have ended.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) {
         let engine = Arc::new(self);
-        let lanes = (0..engine.mapping.lanes).map(|lane| {
+        // A set, because dropping it ends them: a crash leaves nobody behind.
+        let mut lanes = JoinSet::new();
+        for lane in 0..engine.mapping.lanes {
             let engine = Arc::clone(&engine);
             let stop = stop.clone();
-            tokio::spawn(async move { engine.run_lane(lane, stop).await })
-        });
-        let lanes: Vec<_> = lanes.collect();
-        for lane in lanes {
-            if let Err(error) = lane.await {
+            lanes.spawn(async move { engine.run_lane(lane, stop).await });
+        }
+        while let Some(ended) = lanes.join_next().await {
+            if let Err(error) = ended {
                 tracing::error!(mapping = engine.mapping.id, %error, "a lane died");
             }
         }
