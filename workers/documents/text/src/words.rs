@@ -102,6 +102,13 @@ fn keyword_part(word: &str) -> Option<&str> {
     if word.chars().all(char::is_numeric) || first.is_numeric() {
         return None;
     }
+    if is_hangul(first)
+        && stop_words::KOREAN_VERB_ENDINGS
+            .iter()
+            .any(|end| word.ends_with(end))
+    {
+        return None;
+    }
     let word = if is_hangul(first) {
         without_particle(word)
     } else {

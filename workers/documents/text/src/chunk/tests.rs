@@ -190,6 +190,52 @@ fn an_overlong_sentence_is_cut_between_words() {
     assert!(chunk(&marks, &[], &[], &settings(16, 16, 0)).len() > 5);
 }
 
+#[test]
+fn no_text_takes_more_than_linear_time() {
+    let units = [
+        ")",
+        "a.",
+        "1.",
+        ". ",
+        "a\n",
+        "\n",
+        ")\n",
+        "가",
+        "字",
+        "。",
+        "e\u{301}",
+        "\u{301}",
+        "ก",
+        "👩\u{200d}",
+        "\u{1f1f9}",
+        "a ",
+        "\u{200d}",
+        "\u{ad}",
+        "가a",
+        "\"",
+        ".)",
+    ];
+    for unit in units {
+        let time = |bytes: usize| {
+            let text = unit.repeat(bytes / unit.len());
+            let rounds = (0..3).map(|_| {
+                let started = std::time::Instant::now();
+                std::hint::black_box(chunk(&text, &[], &[], &ChunkSettings::default()));
+                started.elapsed()
+            });
+            rounds.min().unwrap()
+        };
+        let (short, long) = (time(50_000), time(400_000));
+        // Eight times as much; twenty-four leaves room for a busy machine, sixty-four would
+        // be the square.
+        let allowed = short.max(std::time::Duration::from_millis(10)) * 24;
+        assert!(
+            long < allowed,
+            "{unit:?}: {short:?} for 50 KB, {long:?} for 400 KB"
+        );
+    }
+}
+
 /// What must hold for every text and every settings.
 fn check(text: &str, pages: &[Page], sections: &[Section], settings: &ChunkSettings) {
     let chunks = chunk(text, pages, sections, settings);

@@ -15,7 +15,7 @@ use paragraphs::Paragraph;
 
 /// How far from its end a complete file has its end mark, in bytes. Many writers and mailers
 /// append something.
-const END_MARK_DISTANCE: usize = 4096;
+const END_MARK_DISTANCE: usize = 16 * 1024;
 /// How many pages are searched for pictures before a file without text is called a scan.
 const PAGES_SEARCHED_FOR_PICTURES: u32 = 20;
 
@@ -53,6 +53,10 @@ pub(super) fn read(
     let raw_pages = read_pages(&document, pages, limits, &mut looks)?;
     if raw_pages.iter().all(|page| page.text.trim().is_empty()) {
         return Err(why_without_text(&document, bytes, pages));
+    }
+    // Some pages may be readable: half a document that looks like a whole one is worse than none.
+    if !has_end(bytes) {
+        return Err(ExtractError::damaged(what_is_wrong(bytes)));
     }
     if let Some(title) = document_title(&document) {
         builder.title(&title);

@@ -11,7 +11,8 @@ pub(super) const ENGLISH: &[&str] = &[
     "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "too",
     "two", "under", "until", "upon", "use", "used", "using", "very", "was", "were", "what", "when",
     "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without",
-    "would", "you", "your",
+    "zero", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "first", "second",
+    "third", "would", "you", "your",
 ];
 
 /// Chinese in both forms, Japanese and Korean.
@@ -167,6 +168,9 @@ pub(super) const EAST_ASIAN: &[&str] = &[
     "것은",
     "것을",
 ];
+
+/// Endings of finished sentences: what was done, not what it is about.
+pub(super) const KOREAN_VERB_ENDINGS: &[&str] = &["니다", "니까", "시오", "세요"];
 
 /// Particles that are written together with the word before them, the longest first.
 pub(super) const KOREAN_PARTICLES: &[&str] = &[

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("too_large_when_unpacked", too_large_when_unpacked),
     ("too_little_memory", too_little_memory),
     ("too_little_time", too_little_time),
+    ("nested_too_deeply", nested_too_deeply),
     ("children_side_by_side", children_side_by_side),
 ];
 
@@ -98,6 +99,20 @@ fn too_little_time() {
         ..Limits::default()
     };
     assert_eq!(with_limits(cpu, text.as_bytes(), "a.txt"), "time-limit");
+}
+
+/// A dictionary in a dictionary, and so on: the parser of PDF recurses.
+fn nested_too_deeply() {
+    let depth = 200_000;
+    let file = format!(
+        "%PDF-1.4\n1 0 obj\n{}{}\nendobj\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n",
+        "<</A ".repeat(depth),
+        ">>".repeat(depth)
+    );
+    assert_eq!(
+        with_limits(Limits::default(), file.as_bytes(), "a.pdf"),
+        "extraction-crashed"
+    );
 }
 
 fn children_side_by_side() {

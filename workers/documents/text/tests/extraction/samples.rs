@@ -191,6 +191,14 @@ fn pdf_by_hand() {
         extract(&pdf_of(&["", ""]), "a.pdf").unwrap_err().reason(),
         "no-text"
     );
+    // Cut before the table of contents: all of the text is still there, but who knows.
+    let long = pdf_of(&["A page of text."; 200]);
+    assert_eq!(
+        extract(&long[..long.len() / 2], "a.pdf")
+            .unwrap_err()
+            .reason(),
+        "damaged-file"
+    );
     // Cut in the middle of the first object.
     assert_eq!(
         extract(&file[..20], "a.pdf").unwrap_err().reason(),
