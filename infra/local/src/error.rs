@@ -102,6 +102,18 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A later version of this program has written the database.
+    #[error(
+        "the database {path} has version {found} of its tables, this program knows versions up to {known}: use the newer program"
+    )]
+    TooNew {
+        /// The file.
+        path: String,
+        /// The version that it has.
+        found: i64,
+        /// The version that this program writes.
+        known: i64,
+    },
     /// The database of tables cannot be opened.
     #[error("could not open the tables in {path}: {message}")]
     Tables {

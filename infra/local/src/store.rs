@@ -15,6 +15,10 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::error::{OpenError, ServiceError};
 
+/// The version of the tables. To be raised with any change that older code could
+/// not work with.
+const SCHEMA_VERSION: i64 = 1;
+
 /// A handle on the database; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -53,10 +57,23 @@ impl Store {
         schemas: &[&str],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let connection = Self::connect(file, schemas).map_err(|source| OpenError::Database {
-            path: file.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string()),
+        let path = file.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
+        let failed = |source| OpenError::Database {
+            path: path.clone(),
             source,
-        })?;
+        };
+        let connection = Self::connect(file).map_err(failed)?;
+        let found: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failed)?;
+        if found > SCHEMA_VERSION {
+            return Err(OpenError::TooNew {
+                path,
+                found,
+                known: SCHEMA_VERSION,
+            });
+        }
+        Self::create_tables(&connection, schemas).map_err(failed)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 connection: Mutex::new(connection),
@@ -66,7 +83,14 @@ impl Store {
         })
     }
 
-    fn connect(file: Option<&Path>, schemas: &[&str]) -> rusqlite::Result<Connection> {
+    fn create_tables(connection: &Connection, schemas: &[&str]) -> rusqlite::Result<()> {
+        for schema in schemas {
+            connection.execute_batch(schema)?;
+        }
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION)
+    }
+
+    fn connect(file: Option<&Path>) -> rusqlite::Result<Connection> {
         let connection = match file {
             Some(path) => Connection::open(path)?,
             None => Connection::open_in_memory()?,
@@ -75,9 +99,6 @@ impl Store {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.set_prepared_statement_cache_capacity(64);
-        for schema in schemas {
-            connection.execute_batch(schema)?;
-        }
         Ok(connection)
     }
 

@@ -108,9 +108,16 @@ impl Dynamo {
         let work = move || dynamo.call_blocking(&operation, &request);
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
-            Err(error) => Err(CallError::from(DynoxideError::InternalServerError(
-                format!("the request was not finished: {error}"),
-            ))),
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(
+                        "the table engine panicked: its lock stays closed, so this process has to be started again"
+                    );
+                }
+                Err(CallError::from(DynoxideError::InternalServerError(
+                    format!("the request was not finished: {error}"),
+                )))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tables and their streams.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
@@ -11,7 +12,8 @@ use aws_sdk_dynamodb::types::{
     StreamSpecification, StreamViewType, TimeToLiveSpecification, TransactWriteItem, Update,
 };
 use aws_sdk_dynamodbstreams::types::ShardIteratorType;
-use millrace_local::Services;
+use millrace_local::clock::{Clock, ManualClock, SystemClock};
+use millrace_local::{Services, Storage, sdk_config};
 use serde_json::Value;
 
 use crate::cloud;
@@ -454,6 +456,28 @@ async fn a_new_table_of_an_old_name_has_a_new_stream() {
     create_table(&client).await;
     assert!(records(&services).await.is_empty());
     assert_eq!(value(&client, "a").await, None);
+}
+
+/// The engine never shortens its log. Its records carry the machine's time, so
+/// the test moves its own clock to a day after that.
+#[tokio::test]
+async fn a_stream_forgets_after_a_day_but_counts_on() {
+    let now = SystemClock.now_millis();
+    let clock = ManualClock::new(now);
+    let services = Services::open(&Storage::Memory, Arc::new(clock.clone())).unwrap();
+    let client = Client::new(&sdk_config(&services));
+    create_table(&client).await;
+    for value in 1..=3 {
+        put(&client, "a", value).await;
+    }
+    assert_eq!(services.dynamo.sweep().await.unwrap().stream_records, 0);
+    let last = services.dynamo.latest_sequence_number(TABLE).await.unwrap();
+    clock.advance(Duration::from_secs(25 * 60 * 60));
+    assert!(records(&services).await.is_empty());
+    assert_eq!(services.dynamo.sweep().await.unwrap().stream_records, 2);
+    put(&client, "a", 4).await;
+    let next = services.dynamo.latest_sequence_number(TABLE).await.unwrap();
+    assert!(next > last, "{next:?} after {last:?}");
 }
 
 /// With the engine's own log, unindexed, the last writes would take several

@@ -180,6 +180,18 @@ fn walk(folder: &Path) -> usize {
 }
 
 #[test]
+fn a_database_of_a_later_version_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let database = rusqlite::Connection::open(directory.path().join("cloud.sqlite")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let storage = Storage::Directory(directory.path().to_owned());
+    let error = Services::open(&storage, Arc::new(SystemClock)).unwrap_err();
+    assert!(error.to_string().contains("version 99"), "{error}");
+}
+
+#[test]
 fn a_directory_has_one_owner() {
     let directory = tempfile::tempdir().unwrap();
     let first = open(directory.path());

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
+use millrace_local::clock::Clock;
 use millrace_local::names;
 use millrace_local::sqs::{OutgoingMessage, ReceiveOptions};
 use proptest::prelude::*;
@@ -392,6 +394,154 @@ async fn entries_of_a_batch_fail_alone() {
             .into_service_error()
             .is_empty_batch_request()
     );
+}
+
+#[tokio::test]
+async fn queues_are_described_changed_emptied_and_deleted() {
+    let (services, config) = cloud();
+    let client = Client::new(&config);
+    let url = create(&client, "q-one", &[("DelaySeconds", "0")]).await;
+    create(&client, "q-two", &[]).await;
+    create(&client, "other", &[]).await;
+    let listed = client
+        .list_queues()
+        .queue_name_prefix("q-")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        listed.queue_urls(),
+        ["q-one", "q-two"].map(names::queue_url)
+    );
+    let page = client.list_queues().max_results(2).send().await.unwrap();
+    let rest = client
+        .list_queues()
+        .max_results(2)
+        .next_token(page.next_token.unwrap());
+    assert_eq!(
+        rest.send().await.unwrap().queue_urls(),
+        [names::queue_url("q-two")]
+    );
+
+    // The same again is no error, another value is.
+    assert_eq!(
+        create(&client, "q-one", &[("DelaySeconds", "0")]).await,
+        url
+    );
+    let different = client.create_queue().queue_name("q-one");
+    let different = different
+        .attributes(QueueAttributeName::DelaySeconds, "5")
+        .send()
+        .await;
+    assert!(
+        different
+            .unwrap_err()
+            .into_service_error()
+            .is_queue_name_exists()
+    );
+
+    let set = client.set_queue_attributes().queue_url(&url);
+    set.attributes(QueueAttributeName::DelaySeconds, "7")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        services.queues.attributes("q-one").unwrap()["DelaySeconds"],
+        "7"
+    );
+    let set = client.set_queue_attributes().queue_url(&url);
+    let wrong = set
+        .attributes(QueueAttributeName::DelaySeconds, "soon")
+        .send()
+        .await;
+    assert!(
+        wrong
+            .unwrap_err()
+            .into_service_error()
+            .is_invalid_attribute_value()
+    );
+
+    client
+        .tag_queue()
+        .queue_url(&url)
+        .tags("team", "a")
+        .tags("stage", "b")
+        .send()
+        .await
+        .unwrap();
+    client
+        .untag_queue()
+        .queue_url(&url)
+        .tag_keys("stage")
+        .send()
+        .await
+        .unwrap();
+    let tags = client
+        .list_queue_tags()
+        .queue_url(&url)
+        .send()
+        .await
+        .unwrap()
+        .tags
+        .unwrap();
+    assert_eq!(
+        tags.into_iter().collect::<Vec<_>>(),
+        [("team".to_owned(), "a".to_owned())]
+    );
+
+    client
+        .send_message()
+        .queue_url(&url)
+        .message_body("x")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(services.queues.counts("q-one").await.unwrap().delayed, 1);
+    client.purge_queue().queue_url(&url).send().await.unwrap();
+    assert_eq!(services.queues.counts("q-one").await.unwrap().total(), 0);
+    client.delete_queue().queue_url(&url).send().await.unwrap();
+    let gone = client.get_queue_url().queue_name("q-one").send().await;
+    assert!(
+        gone.unwrap_err()
+            .into_service_error()
+            .is_queue_does_not_exist()
+    );
+}
+
+#[tokio::test]
+async fn visibility_is_changed_in_batches() {
+    let (services, config, clock) = cloud_on_manual_clock();
+    let client = Client::new(&config);
+    let url = create(&client, "q", &[]).await;
+    for body in ["1", "2"] {
+        client
+            .send_message()
+            .queue_url(&url)
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
+    }
+    let mut change = client.change_message_visibility_batch().queue_url(&url);
+    for (message, (id, seconds)) in receive(&client, &url)
+        .await
+        .iter()
+        .zip([("1", 0), ("2", 90)])
+    {
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+            .id(id)
+            .receipt_handle(message.receipt_handle().unwrap())
+            .visibility_timeout(seconds)
+            .build()
+            .unwrap();
+        change = change.entries(entry);
+    }
+    assert_eq!(change.send().await.unwrap().successful().len(), 2);
+    assert_eq!(services.queues.counts("q").await.unwrap().visible, 1);
+    let due = services.queues.earliest_due("q").await.unwrap();
+    assert_eq!(due, Some(clock.now_millis() + 90_000));
+    clock.advance(Duration::from_secs(90));
+    assert_eq!(services.queues.counts("q").await.unwrap().visible, 2);
 }
 
 #[tokio::test]
