@@ -11,7 +11,7 @@ mod parent;
 #[cfg(target_os = "linux")]
 mod sandbox;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,11 @@ impl Child {
     fn path(&self) -> Result<PathBuf, ExtractError> {
         if let Some(program) = &self.program {
             return Ok(program.clone());
+        }
+        // The running program itself, even if another version now lies under its name.
+        let running = Path::new("/proc/self/exe");
+        if running.exists() {
+            return Ok(running.to_owned());
         }
         std::env::current_exe().map_err(|error| ExtractError::ChildUnavailable {
             detail: format!("finding the path of the running program: {error}"),

@@ -1,7 +1,7 @@
 //! Bytes to text, when nobody says in which encoding.
 
 use chardetng::EncodingDetector;
-use encoding_rs::{BIG5, EUC_KR, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::find;
 
@@ -106,13 +106,73 @@ fn detect(bytes: &[u8]) -> &'static Encoding {
     if convinced {
         return guess;
     }
-    // For a few characters the detector prefers Western Europe; in these two encodings a
-    // sequence without any error is unlikely to be chance.
-    let east_asian = [EUC_KR, BIG5].into_iter().find(|encoding| {
-        let (text, broken) = encoding.decode_without_bom_handling(sample);
-        !broken && text.chars().filter(|&c| c >= '\u{1100}').count() >= 4
-    });
-    east_asian.unwrap_or(guess)
+    // For a few characters the detector prefers Western Europe.
+    EAST_ASIAN
+        .iter()
+        .map(|candidate| (candidate.likelihood(sample), candidate.encoding))
+        .rev()
+        .max_by_key(|(likelihood, _)| *likelihood)
+        .filter(|(likelihood, _)| *likelihood >= LIKELY_PER_MILLE)
+        .map_or(guess, |(_, encoding)| encoding)
+}
+
+/// Of a thousand characters beyond ASCII so many must be frequent ones.
+const LIKELY_PER_MILLE: usize = 900;
+/// Fewer characters prove nothing.
+const FEWEST_CHARACTERS: usize = 4;
+
+/// A double-byte encoding, and where its standard put the frequent characters.
+struct EastAsian {
+    encoding: &'static Encoding,
+    leads: std::ops::RangeInclusive<u8>,
+    lowest_trail: u8,
+}
+
+/// Where two are equally likely, the first one is taken: its range is the narrower.
+static EAST_ASIAN: [EastAsian; 3] = [
+    EastAsian {
+        encoding: EUC_KR,
+        leads: 0xb0..=0xc8,
+        lowest_trail: 0xa1,
+    },
+    EastAsian {
+        encoding: BIG5,
+        leads: 0xa4..=0xc6,
+        lowest_trail: 0x40,
+    },
+    EastAsian {
+        encoding: GBK,
+        leads: 0xb0..=0xd7,
+        lowest_trail: 0xa1,
+    },
+];
+
+impl EastAsian {
+    /// How many per mille of the characters are frequent ones; nothing if any is broken.
+    fn likelihood(&self, bytes: &[u8]) -> usize {
+        if self.encoding.decode_without_bom_handling(bytes).1 {
+            return 0;
+        }
+        let mut total = 0;
+        let mut frequent = 0;
+        let mut rest = bytes.iter();
+        while let Some(&lead) = rest.next() {
+            if lead < 0x80 {
+                continue;
+            }
+            let trail = rest.next().copied().unwrap_or_default();
+            // Punctuation stands in the rows before, in all three.
+            let punctuation = (0xa1..=0xa3).contains(&lead);
+            total += usize::from(!punctuation);
+            let in_rows = self.leads.contains(&lead) && trail >= self.lowest_trail;
+            frequent += usize::from(in_rows && !punctuation);
+        }
+        if total < FEWEST_CHARACTERS {
+            0
+        } else {
+            frequent * 1000 / total
+        }
+    }
 }
 
 /// Both byte orders are tried; the one that reads like text wins.
@@ -195,6 +255,28 @@ mod tests {
     #[test]
     fn east_asian_encodings() {
         for (text, encoding) in [(CHINESE, BIG5), (KOREAN, EUC_KR), (SIMPLIFIED, GB18030)] {
+            let (bytes, _, _) = encoding.encode(text);
+            assert_eq!(
+                decode_text(&bytes).as_deref(),
+                Some(text),
+                "{}",
+                encoding.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_few_words_are_enough() {
+        let samples = [
+            ("문서 작성 방법", EUC_KR),
+            ("회의록", EUC_KR),
+            ("안녕하세요 여러분", EUC_KR),
+            ("你好，世界。這是測試", BIG5),
+            ("會議紀錄與待辦事項", BIG5),
+            ("履歷表", BIG5),
+            ("这是一个测试文件", GBK),
+        ];
+        for (text, encoding) in samples {
             let (bytes, _, _) = encoding.encode(text);
             assert_eq!(
                 decode_text(&bytes).as_deref(),
