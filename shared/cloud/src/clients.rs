@@ -56,4 +56,17 @@ impl Clients {
             },
         )
     }
+
+    /// Clients of an embedded cloud that another process serves at this address.
+    pub async fn at_endpoint(url: &str, region: &'static str, credential: &str) -> Self {
+        let credentials =
+            aws_sdk_sqs::config::Credentials::new(credential, credential, None, None, "embedded");
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new(region))
+            .credentials_provider(credentials)
+            .endpoint_url(url)
+            .load()
+            .await;
+        Self::new(&config, Addressing::Path)
+    }
 }

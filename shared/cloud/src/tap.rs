@@ -106,7 +106,10 @@ impl Tap {
     /// Begins anew, and holds the call of that number (from 0) before it is sent, until [`Tap::release`]: its owner
     /// sleeps. Calls of others pass meanwhile.
     pub fn hold_at(&self, number: usize) {
-        *self.lock() = State { hold: Some(number), ..State::default() };
+        *self.lock() = State {
+            hold: Some(number),
+            ..State::default()
+        };
     }
 
     /// Returns once a call is held.
@@ -232,7 +235,9 @@ impl HttpConnector for Tapped {
                     tap.wait_until(|state| !state.holding).await;
                     inner.call(request).await
                 }
-                Some(Befallen::Fault(Fault::FailBefore)) => Err(lost("injected: the connection failed")),
+                Some(Befallen::Fault(Fault::FailBefore)) => {
+                    Err(lost("injected: the connection failed"))
+                }
                 Some(Befallen::Fault(Fault::Throttle)) => throttled(),
                 Some(Befallen::Fault(Fault::FailAfter)) => {
                     inner.call(request).await?;

@@ -1,7 +1,7 @@
 //! What workers write for each other and for the platform, as JSON.
 
-use millrace_effects::GENERATION;
 use millrace_cloud::Object;
+use millrace_effects::GENERATION;
 use millrace_events::{Failure, reason};
 use millrace_text::{Page, Section};
 use millrace_vectors::Embedding;
@@ -137,13 +137,23 @@ pub fn generation_of(object: &Object) -> Option<&str> {
 /// Reads a JSON artefact.
 pub fn parse<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Failure::permanent(reason::MALFORMED_ARTEFACT, format!("{key} is not what a worker writes there")).caused_by(error)
+        Failure::permanent(
+            reason::MALFORMED_ARTEFACT,
+            format!("{key} is not what a worker writes there"),
+        )
+        .caused_by(error)
     })
 }
 
 /// Writes a JSON artefact's bytes: the same for the same value.
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<bytes::Bytes, Failure> {
-    serde_json::to_vec(value).map(bytes::Bytes::from).map_err(|error| {
-        Failure::permanent(reason::MALFORMED_ARTEFACT, "could not write an artefact as JSON").caused_by(error)
-    })
+    serde_json::to_vec(value)
+        .map(bytes::Bytes::from)
+        .map_err(|error| {
+            Failure::permanent(
+                reason::MALFORMED_ARTEFACT,
+                "could not write an artefact as JSON",
+            )
+            .caused_by(error)
+        })
 }

@@ -41,17 +41,33 @@ pub fn content_hash(model: &ModelId, text: &str) -> String {
 impl EmbeddingCache {
     /// On this table.
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// The embeddings that are there, by hash. One that is damaged, or of other dimensions, counts as missing.
-    pub async fn read(&self, hashes: &[String], dimensions: usize) -> Result<HashMap<String, Embedding>, Failure> {
+    pub async fn read(
+        &self,
+        hashes: &[String],
+        dimensions: usize,
+    ) -> Result<HashMap<String, Embedding>, Failure> {
         let mut found = HashMap::new();
         for some in hashes.chunks(KEYS_PER_READ) {
-            let keys = some.iter().map(|hash| HashMap::from([("contentHash".to_owned(), AttributeValue::S(hash.clone()))]));
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys.collect())).build().map_err(|error| {
-                Failure::permanent(reason::REQUEST_REJECTED, "could not ask for cached embeddings").caused_by(error)
-            })?;
+            let keys = some.iter().map(|hash| {
+                HashMap::from([("contentHash".to_owned(), AttributeValue::S(hash.clone()))])
+            });
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys.collect()))
+                .build()
+                .map_err(|error| {
+                    Failure::permanent(
+                        reason::REQUEST_REJECTED,
+                        "could not ask for cached embeddings",
+                    )
+                    .caused_by(error)
+                })?;
             let mut open = Some(HashMap::from([(self.table.clone(), wanted)]));
             while let Some(request) = open.take() {
                 let answer = self
@@ -61,7 +77,11 @@ impl EmbeddingCache {
                     .send()
                     .await
                     .map_err(|error| classify("read cached embeddings", error))?;
-                let rows = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
+                let rows = answer
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.table)
+                    .unwrap_or_default();
                 found.extend(rows.iter().filter_map(|row| parse(row, dimensions)));
                 open = answer.unprocessed_keys.filter(|left| !left.is_empty());
                 if open.is_some() {
@@ -73,7 +93,11 @@ impl EmbeddingCache {
     }
 
     /// Keeps embeddings by hash.
-    pub async fn write(&self, entries: &BTreeMap<String, Embedding>, now: OffsetDateTime) -> Result<(), Failure> {
+    pub async fn write(
+        &self,
+        entries: &BTreeMap<String, Embedding>,
+        now: OffsetDateTime,
+    ) -> Result<(), Failure> {
         let expires = AttributeValue::N((now + KEPT).unix_timestamp().to_string());
         let rows: Vec<_> = entries.iter().collect();
         for some in rows.chunks(ROWS_PER_WRITE) {
@@ -81,11 +105,18 @@ impl EmbeddingCache {
             for (hash, embedding) in some {
                 let put = PutRequest::builder()
                     .item("contentHash", AttributeValue::S((*hash).clone()))
-                    .item("embedding", AttributeValue::B(Blob::new(embedding.to_le_bytes())))
+                    .item(
+                        "embedding",
+                        AttributeValue::B(Blob::new(embedding.to_le_bytes())),
+                    )
                     .item("expiresAt", expires.clone())
                     .build()
                     .map_err(|error| {
-                        Failure::permanent(reason::REQUEST_REJECTED, "could not write cached embeddings").caused_by(error)
+                        Failure::permanent(
+                            reason::REQUEST_REJECTED,
+                            "could not write cached embeddings",
+                        )
+                        .caused_by(error)
                     })?;
                 requests.push(WriteRequest::builder().put_request(put).build());
             }
@@ -113,7 +144,10 @@ fn parse(row: &HashMap<String, AttributeValue>, dimensions: usize) -> Option<(St
     let embedding = match row.get("embedding")? {
         AttributeValue::B(bytes) => Embedding::from_le_bytes(bytes.as_ref(), dimensions).ok()?,
         AttributeValue::L(numbers) => {
-            let values = numbers.iter().map(|n| n.as_n().ok()?.parse().ok()).collect::<Option<Vec<f32>>>()?;
+            let values = numbers
+                .iter()
+                .map(|n| n.as_n().ok()?.parse().ok())
+                .collect::<Option<Vec<f32>>>()?;
             Embedding::try_new(values, dimensions).ok()?
         }
         _ => return None,

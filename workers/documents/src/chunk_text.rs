@@ -12,7 +12,10 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    artefacts::{ChunkEntry, ChunkFile, ChunkMetadata, Layout, ProcessedMetadata, generation_of, parse, to_bytes},
+    artefacts::{
+        ChunkEntry, ChunkFile, ChunkMetadata, Layout, ProcessedMetadata, generation_of, parse,
+        to_bytes,
+    },
     context::Documents,
     extract_text::say_error,
     keys::{Document, Named},
@@ -50,37 +53,78 @@ impl Worker for ChunkText {
         }
         let key = document.layout();
         let layout = documents.bucket.get(&key).await?;
-        let layout: Option<Layout> = layout.map(|object| parse(&key, &object.bytes)).transpose()?;
+        let layout: Option<Layout> = layout
+            .map(|object| parse(&key, &object.bytes))
+            .transpose()?;
         let Some(layout) = layout.filter(|layout| layout.text_sha256 == current.sha256) else {
             // Written just before the text; if it is of another text, a newer upload is on its way.
-            return Err(Failure::transient(reason::CONFLICT, "the layout is of another generation than the text"));
+            return Err(Failure::transient(
+                reason::CONFLICT,
+                "the layout is of another generation than the text",
+            ));
         };
-        let chunks = millrace_text::chunk(&current.text, &layout.pages, &layout.sections, &documents.chunking);
-        let files: Vec<ChunkFile> =
-            chunks.into_iter().map(|chunk| chunk_file(&document, &current.generation, &layout, chunk)).collect();
+        let chunks = millrace_text::chunk(
+            &current.text,
+            &layout.pages,
+            &layout.sections,
+            &documents.chunking,
+        );
+        let files: Vec<ChunkFile> = chunks
+            .into_iter()
+            .map(|chunk| chunk_file(&document, &current.generation, &layout, chunk))
+            .collect();
         let list = list(&document, &current, &layout, &files);
         // Collected first: a lazy iterator of borrowing futures is not general enough for the compiler.
-        let writes: Vec<_> = files.iter().map(|file| write_chunk(documents, &document, file)).collect();
-        let written: Vec<Outcome> = stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await?;
+        let writes: Vec<_> = files
+            .iter()
+            .map(|file| write_chunk(documents, &document, file))
+            .collect();
+        let written: Vec<Outcome> = stream::iter(writes)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
         if written.contains(&Outcome::Superseded) {
             return settle(documents, &document).await;
         }
         let key = document.metadata();
-        if write_json(documents, key, &current.generation, to_bytes(&list)?).await? == Outcome::Superseded {
+        if write_json(documents, key, &current.generation, to_bytes(&list)?).await?
+            == Outcome::Superseded
+        {
             return settle(documents, &document).await;
         }
         remove_surplus_chunks(documents, &document, &current.generation).await?;
         let now = documents.now();
-        match documents.progress.advance(&document, &current.generation, Step::ChunksCreated, None, &now).await? {
+        match documents
+            .progress
+            .advance(
+                &document,
+                &current.generation,
+                Step::ChunksCreated,
+                None,
+                &now,
+            )
+            .await?
+        {
             Outcome::Superseded => settle(documents, &document).await,
             outcome => Ok(outcome),
         }
     }
 
-    async fn give_up(&self, change: ObjectChange, failure: &Failure, _cx: &Cx) -> Result<(), Failure> {
-        let Ok(Named::Text(document)) = Named::of(&change.key) else { return Ok(()) };
-        let Some(text) = self.0.bucket.head(&change.key).await? else { return Ok(()) };
-        let Some(generation) = generation_of(&text) else { return Ok(()) };
+    async fn give_up(
+        &self,
+        change: ObjectChange,
+        failure: &Failure,
+        _cx: &Cx,
+    ) -> Result<(), Failure> {
+        let Ok(Named::Text(document)) = Named::of(&change.key) else {
+            return Ok(());
+        };
+        let Some(text) = self.0.bucket.head(&change.key).await? else {
+            return Ok(());
+        };
+        let Some(generation) = generation_of(&text) else {
+            return Ok(());
+        };
         say_error(&self.0, &document, generation, Step::ChunksCreated, failure).await
     }
 }
@@ -95,20 +139,35 @@ pub(crate) struct CurrentText {
 
 impl CurrentText {
     /// `None`: gone, superseded, or of a document that was removed.
-    pub(crate) async fn read(documents: &Documents, document: &Document) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn read(
+        documents: &Documents,
+        document: &Document,
+    ) -> Result<Option<Self>, Failure> {
         let key = document.text();
-        let Some(object) = documents.bucket.get(&key).await? else { return Ok(None) };
+        let Some(object) = documents.bucket.get(&key).await? else {
+            return Ok(None);
+        };
         let Some(generation) = generation_of(&object).map(str::to_owned) else {
-            let message = format!("{key} does not say of which generation it is: it was not written by extract-text");
+            let message = format!(
+                "{key} does not say of which generation it is: it was not written by extract-text"
+            );
             return Err(Failure::permanent(reason::MALFORMED_ARTEFACT, message));
         };
         let progress = documents.progress.read(document).await?;
-        let Some(progress) = progress.filter(|progress| progress.is_current(&generation)) else { return Ok(None) };
+        let Some(progress) = progress.filter(|progress| progress.is_current(&generation)) else {
+            return Ok(None);
+        };
         let sha256 = hex::encode(Sha256::digest(&object.bytes));
         let text = String::from_utf8(object.bytes.into()).map_err(|error| {
-            Failure::permanent(reason::MALFORMED_ARTEFACT, format!("{key} is not UTF-8")).caused_by(error)
+            Failure::permanent(reason::MALFORMED_ARTEFACT, format!("{key} is not UTF-8"))
+                .caused_by(error)
         })?;
-        Ok(Some(Self { progress, generation, text, sha256 }))
+        Ok(Some(Self {
+            progress,
+            generation,
+            text,
+            sha256,
+        }))
     }
 }
 
@@ -133,7 +192,12 @@ fn chunk_file(document: &Document, generation: &str, layout: &Layout, chunk: Chu
     }
 }
 
-fn list(document: &Document, current: &CurrentText, layout: &Layout, files: &[ChunkFile]) -> ProcessedMetadata {
+fn list(
+    document: &Document,
+    current: &CurrentText,
+    layout: &Layout,
+    files: &[ChunkFile],
+) -> ProcessedMetadata {
     let entry = |file: &ChunkFile| ChunkEntry {
         chunk_id: file.chunk_id.clone(),
         chunk_index: file.chunk_index,
@@ -152,8 +216,18 @@ fn list(document: &Document, current: &CurrentText, layout: &Layout, files: &[Ch
     }
 }
 
-async fn write_chunk(documents: &Documents, document: &Document, file: &ChunkFile) -> Result<Outcome, Failure> {
-    write_json(documents, document.chunk(file.chunk_index), &file.generation, to_bytes(file)?).await
+async fn write_chunk(
+    documents: &Documents,
+    document: &Document,
+    file: &ChunkFile,
+) -> Result<Outcome, Failure> {
+    write_json(
+        documents,
+        document.chunk(file.chunk_index),
+        &file.generation,
+        to_bytes(file)?,
+    )
+    .await
 }
 
 /// Writes a JSON artefact of a generation.
@@ -163,6 +237,18 @@ pub(crate) async fn write_json(
     generation: &str,
     bytes: bytes::Bytes,
 ) -> Result<Outcome, Failure> {
-    let put = Put { bytes, content_type: "application/json", metadata: HashMap::new() };
-    write_artefact(&documents.bucket, &ArtefactWrite { key, generation: generation.to_owned(), put }).await
+    let put = Put {
+        bytes,
+        content_type: "application/json",
+        metadata: HashMap::new(),
+    };
+    write_artefact(
+        &documents.bucket,
+        &ArtefactWrite {
+            key,
+            generation: generation.to_owned(),
+            put,
+        },
+    )
+    .await
 }

@@ -32,7 +32,9 @@ impl Names {
             bucket: settings.required("MILLRACE_DOCUMENTS_BUCKET")?.to_owned(),
             documents_table: settings.required("MILLRACE_DOCUMENTS_TABLE")?.to_owned(),
             progress_table: settings.required("MILLRACE_PROGRESS_TABLE")?.to_owned(),
-            cache_table: settings.required("MILLRACE_EMBEDDING_CACHE_TABLE")?.to_owned(),
+            cache_table: settings
+                .required("MILLRACE_EMBEDDING_CACHE_TABLE")?
+                .to_owned(),
         })
     }
 }
@@ -122,5 +124,8 @@ impl Documents {
 
 /// The last part of a key or path: a name to show when nobody gave one.
 pub(crate) fn last_part(key: &str) -> String {
-    Path::new(key).file_name().map_or_else(|| key.to_owned(), |name| name.to_string_lossy().into_owned())
+    Path::new(key).file_name().map_or_else(
+        || key.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -51,26 +51,53 @@ impl Worker for EmbedChunks {
                 .chunks
                 .iter()
                 .zip(vectors)
-                .map(|(chunk, embedding)| EmbeddedChunk { chunk_id: chunk.chunk_id.clone(), embedding })
+                .map(|(chunk, embedding)| EmbeddedChunk {
+                    chunk_id: chunk.chunk_id.clone(),
+                    embedding,
+                })
                 .collect(),
         };
         let generation = &chunked.list.generation;
         let bytes = to_bytes(&embeddings)?;
-        if write_json(documents, document.embeddings(), generation, bytes).await? == Outcome::Superseded {
+        if write_json(documents, document.embeddings(), generation, bytes).await?
+            == Outcome::Superseded
+        {
             return settle(documents, &document).await;
         }
         let now = documents.now();
-        match documents.progress.advance(&document, generation, Step::VectorsGenerated, None, &now).await? {
+        match documents
+            .progress
+            .advance(&document, generation, Step::VectorsGenerated, None, &now)
+            .await?
+        {
             Outcome::Superseded => settle(documents, &document).await,
             outcome => Ok(outcome),
         }
     }
 
-    async fn give_up(&self, change: ObjectChange, failure: &Failure, _cx: &Cx) -> Result<(), Failure> {
-        let Ok(Named::Metadata(document)) = Named::of(&change.key) else { return Ok(()) };
-        let Some(list) = self.0.bucket.head(&change.key).await? else { return Ok(()) };
-        let Some(generation) = generation_of(&list) else { return Ok(()) };
-        say_error(&self.0, &document, generation, Step::VectorsGenerated, failure).await
+    async fn give_up(
+        &self,
+        change: ObjectChange,
+        failure: &Failure,
+        _cx: &Cx,
+    ) -> Result<(), Failure> {
+        let Ok(Named::Metadata(document)) = Named::of(&change.key) else {
+            return Ok(());
+        };
+        let Some(list) = self.0.bucket.head(&change.key).await? else {
+            return Ok(());
+        };
+        let Some(generation) = generation_of(&list) else {
+            return Ok(());
+        };
+        say_error(
+            &self.0,
+            &document,
+            generation,
+            Step::VectorsGenerated,
+            failure,
+        )
+        .await
     }
 }
 
@@ -82,17 +109,27 @@ pub(crate) struct Chunked {
 
 impl Chunked {
     /// `None`: gone, superseded, or of a document that was removed.
-    pub(crate) async fn read(documents: &Documents, document: &Document) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn read(
+        documents: &Documents,
+        document: &Document,
+    ) -> Result<Option<Self>, Failure> {
         let key = document.metadata();
-        let Some(object) = documents.bucket.get(&key).await? else { return Ok(None) };
+        let Some(object) = documents.bucket.get(&key).await? else {
+            return Ok(None);
+        };
         let list: ProcessedMetadata = parse(&key, &object.bytes)?;
-        let Some(text) = CurrentText::read(documents, document).await? else { return Ok(None) };
+        let Some(text) = CurrentText::read(documents, document).await? else {
+            return Ok(None);
+        };
         if list.generation < text.generation {
             // The text is of a newer upload already, whose chunks come later.
             return Ok(None);
         }
         if list.generation != text.generation || list.text_sha256 != text.sha256 {
-            return Err(Failure::transient(reason::CONFLICT, "the list of chunks is of another text than the one there"));
+            return Err(Failure::transient(
+                reason::CONFLICT,
+                "the list of chunks is of another text than the one there",
+            ));
         }
         Ok(Some(Self { list, text }))
     }
@@ -101,10 +138,13 @@ impl Chunked {
     pub(crate) fn contents(&self) -> Result<Vec<String>, Failure> {
         let offsets = Offsets::of(&self.text.text);
         let cut = |chunk: &crate::artefacts::ChunkEntry| {
-            offsets.slice(&self.text.text, chunk.start_position, chunk.end_position).map(str::to_owned).ok_or_else(|| {
-                let message = format!("chunk {} lies outside the text", chunk.chunk_index);
-                Failure::permanent(reason::MALFORMED_ARTEFACT, message)
-            })
+            offsets
+                .slice(&self.text.text, chunk.start_position, chunk.end_position)
+                .map(str::to_owned)
+                .ok_or_else(|| {
+                    let message = format!("chunk {} lies outside the text", chunk.chunk_index);
+                    Failure::permanent(reason::MALFORMED_ARTEFACT, message)
+                })
         };
         self.list.chunks.iter().map(cut).collect()
     }
@@ -117,7 +157,12 @@ impl Offsets {
     const STEP: usize = 64;
 
     fn of(text: &str) -> Self {
-        Self(text.char_indices().step_by(Self::STEP).map(|(at, _)| at).collect())
+        Self(
+            text.char_indices()
+                .step_by(Self::STEP)
+                .map(|(at, _)| at)
+                .collect(),
+        )
     }
 
     fn byte(&self, text: &str, character: usize) -> Option<usize> {
@@ -145,24 +190,38 @@ async fn embed(documents: &Documents, texts: &[String]) -> Result<Vec<Embedding>
     let hashes: Vec<String> = texts.iter().map(|text| content_hash(model, text)).collect();
     let by_hash: BTreeMap<&String, &String> = hashes.iter().zip(texts).collect();
     let wanted: Vec<String> = by_hash.keys().map(|hash| (*hash).clone()).collect();
-    let mut known: HashMap<String, Embedding> =
-        documents.cache.read(&wanted, documents.embedder.dimensions()).await?;
-    let missing: Vec<(&String, &String)> =
-        by_hash.into_iter().filter(|(hash, _)| !known.contains_key(*hash)).collect();
+    let mut known: HashMap<String, Embedding> = documents
+        .cache
+        .read(&wanted, documents.embedder.dimensions())
+        .await?;
+    let missing: Vec<(&String, &String)> = by_hash
+        .into_iter()
+        .filter(|(hash, _)| !known.contains_key(*hash))
+        .collect();
     if !missing.is_empty() {
         let asked: Vec<String> = missing.iter().map(|(_, text)| (*text).clone()).collect();
         let answered = documents.embedder.embed(&asked).await?;
         if answered.len() != asked.len() {
-            let message = format!("the embedder was given {} texts and answered {} vectors", asked.len(), answered.len());
+            let message = format!(
+                "the embedder was given {} texts and answered {} vectors",
+                asked.len(),
+                answered.len()
+            );
             return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
         }
-        let fresh: BTreeMap<String, Embedding> =
-            missing.iter().map(|(hash, _)| (*hash).clone()).zip(answered).collect();
+        let fresh: BTreeMap<String, Embedding> = missing
+            .iter()
+            .map(|(hash, _)| (*hash).clone())
+            .zip(answered)
+            .collect();
         documents.cache.write(&fresh, documents.clock.now()).await?;
         known.extend(fresh);
     }
     let pick = |hash: &String| {
-        known.get(hash).cloned().ok_or_else(|| Failure::transient(reason::EMBEDDER_UNAVAILABLE, "a vector is missing"))
+        known
+            .get(hash)
+            .cloned()
+            .ok_or_else(|| Failure::transient(reason::EMBEDDER_UNAVAILABLE, "a vector is missing"))
     };
     hashes.iter().map(pick).collect()
 }
@@ -187,8 +246,13 @@ mod tests {
         let offsets = Offsets::of(&text);
         for start in 0..characters.len() {
             for end in [start, start + 1, start + 64, characters.len()] {
-                let expected: Option<String> = characters.get(start..end).map(|part| part.iter().collect());
-                assert_eq!(offsets.slice(&text, start, end).map(str::to_owned), expected, "{start}..{end}");
+                let expected: Option<String> =
+                    characters.get(start..end).map(|part| part.iter().collect());
+                assert_eq!(
+                    offsets.slice(&text, start, end).map(str::to_owned),
+                    expected,
+                    "{start}..{end}"
+                );
             }
         }
         assert_eq!(offsets.slice(&text, 0, characters.len() + 1), None);

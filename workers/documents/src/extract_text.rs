@@ -52,12 +52,20 @@ impl Worker for ExtractText {
             // Removed since: that event settles the rest.
             return settle(documents, &document).await;
         };
-        if change.e_tag.as_ref().is_some_and(|tag| *tag != object.e_tag) {
+        if change
+            .e_tag
+            .as_ref()
+            .is_some_and(|tag| *tag != object.e_tag)
+        {
             // Another upload took its place, and has an event of its own.
             return settle(documents, &document).await;
         }
         let upload = describe(documents, &change, &object, &generation, cx)?;
-        let progress = match documents.progress.claim(&document, &upload, &documents.now()).await? {
+        let progress = match documents
+            .progress
+            .claim(&document, &upload, &documents.now())
+            .await?
+        {
             Claim::Current(progress) => progress,
             Claim::Superseded => return settle(documents, &document).await,
         };
@@ -76,23 +84,46 @@ impl Worker for ExtractText {
         };
         let now = documents.now();
         let step = Step::TextExtracted;
-        match documents.progress.advance(&document, &original.generation, step, Some(derived), &now).await? {
+        match documents
+            .progress
+            .advance(&document, &original.generation, step, Some(derived), &now)
+            .await?
+        {
             Outcome::Superseded => settle(documents, &document).await,
             outcome => Ok(outcome),
         }
     }
 
-    async fn give_up(&self, change: ObjectChange, failure: &Failure, cx: &Cx) -> Result<(), Failure> {
-        let Ok(Named::Original(document)) = Named::of(&change.key) else { return Ok(()) };
-        let Ok(generation) = generation(cx) else { return Ok(()) };
-        say_error(&self.0, &document, &generation, Step::TextExtracted, failure).await
+    async fn give_up(
+        &self,
+        change: ObjectChange,
+        failure: &Failure,
+        cx: &Cx,
+    ) -> Result<(), Failure> {
+        let Ok(Named::Original(document)) = Named::of(&change.key) else {
+            return Ok(());
+        };
+        let Ok(generation) = generation(cx) else {
+            return Ok(());
+        };
+        say_error(
+            &self.0,
+            &document,
+            &generation,
+            Step::TextExtracted,
+            failure,
+        )
+        .await
     }
 }
 
 /// The generation is the place of this upload in the history of its key.
 fn generation(cx: &Cx) -> Result<String, Failure> {
     if cx.record.version.is_none() {
-        return Err(Failure::permanent(reason::MALFORMED_EVENT, "the S3 event has no sequencer"));
+        return Err(Failure::permanent(
+            reason::MALFORMED_EVENT,
+            "the S3 event has no sequencer",
+        ));
     }
     Ok(cx.record.version.as_str().to_owned())
 }
@@ -105,10 +136,17 @@ fn describe(
     cx: &Cx,
 ) -> Result<Upload, Failure> {
     let Some(uploaded) = cx.record.occurred_at else {
-        return Err(Failure::permanent(reason::MALFORMED_EVENT, "the S3 event does not say when it happened"));
+        return Err(Failure::permanent(
+            reason::MALFORMED_EVENT,
+            "the S3 event does not say when it happened",
+        ));
     };
     if change.bucket != documents.bucket.name() {
-        let message = format!("the event is of bucket {}, this worker reads {}", change.bucket, documents.bucket.name());
+        let message = format!(
+            "the event is of bucket {}, this worker reads {}",
+            change.bucket,
+            documents.bucket.name()
+        );
         return Err(Failure::permanent(reason::MALFORMED_EVENT, message));
     }
     Ok(Upload {
@@ -119,19 +157,32 @@ fn describe(
         size: object.size,
         uploaded_at: iso(uploaded),
         file_name: file_name(object, &change.key),
-        file_type: object.content_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
+        file_type: object
+            .content_type
+            .clone()
+            .unwrap_or_else(|| "application/octet-stream".to_owned()),
     })
 }
 
 /// The name that the upload gave, else the last part of the key.
 fn file_name(object: &Object, key: &str) -> String {
-    let given = object.metadata.get("originalname").and_then(|name| percent_decode_str(name).decode_utf8().ok());
-    given.filter(|name| !name.is_empty()).map_or_else(|| last_part(key), |name| name.into_owned())
+    let given = object
+        .metadata
+        .get("originalname")
+        .and_then(|name| percent_decode_str(name).decode_utf8().ok());
+    given
+        .filter(|name| !name.is_empty())
+        .map_or_else(|| last_part(key), |name| name.into_owned())
 }
 
 /// Extracts the text of a generation and writes its artefacts. `None` when the original, or an artefact, is newer.
-pub async fn write_text(documents: &Documents, original: &Original) -> Result<Option<Derived>, Failure> {
-    let Some(object) = documents.bucket.get(&original.key).await? else { return Ok(None) };
+pub async fn write_text(
+    documents: &Documents,
+    original: &Original,
+) -> Result<Option<Derived>, Failure> {
+    let Some(object) = documents.bucket.get(&original.key).await? else {
+        return Ok(None);
+    };
     if object.e_tag != original.e_tag {
         return Ok(None);
     }
@@ -144,12 +195,28 @@ pub async fn write_text(documents: &Documents, original: &Original) -> Result<Op
         created_at: original.uploaded_at.clone(),
     };
     let artefacts = [
-        (original.document.layout(), "application/json", to_bytes(&layout)?),
-        (original.document.text(), "text/plain; charset=utf-8", extraction.text.into_bytes().into()),
+        (
+            original.document.layout(),
+            "application/json",
+            to_bytes(&layout)?,
+        ),
+        (
+            original.document.text(),
+            "text/plain; charset=utf-8",
+            extraction.text.into_bytes().into(),
+        ),
     ];
     for (key, content_type, bytes) in artefacts {
-        let put = Put { bytes, content_type, metadata: std::collections::HashMap::new() };
-        let write = ArtefactWrite { key, generation: original.generation.clone(), put };
+        let put = Put {
+            bytes,
+            content_type,
+            metadata: std::collections::HashMap::new(),
+        };
+        let write = ArtefactWrite {
+            key,
+            generation: original.generation.clone(),
+            put,
+        };
         if write_artefact(&documents.bucket, &write).await? == Outcome::Superseded {
             return Ok(None);
         }
@@ -157,7 +224,9 @@ pub async fn write_text(documents: &Documents, original: &Original) -> Result<Op
     Ok(Some(Derived {
         title: extraction.title,
         language: extraction.language,
-        page_count: u32::try_from(layout.pages.len()).ok().filter(|pages| *pages > 0),
+        page_count: u32::try_from(layout.pages.len())
+            .ok()
+            .filter(|pages| *pages > 0),
         word_count: extraction.word_count,
         preview: extraction.preview,
         keywords: extraction.keywords,
@@ -166,13 +235,21 @@ pub async fn write_text(documents: &Documents, original: &Original) -> Result<Op
 
 async fn extract(documents: &Documents, object: Object, key: &str) -> Result<Extraction, Failure> {
     let Ok(_permit) = documents.extractions.acquire().await else {
-        return Err(Failure::transient(reason::WORKER_UNAVAILABLE, "the worker is shutting down"));
+        return Err(Failure::transient(
+            reason::WORKER_UNAVAILABLE,
+            "the worker is shutting down",
+        ));
     };
     let name = file_name(&object, key);
     let extractor = documents.extractor.clone();
-    let extracted = tokio::task::spawn_blocking(move || extractor.extract(&object.bytes, &name)).await;
+    let extracted =
+        tokio::task::spawn_blocking(move || extractor.extract(&object.bytes, &name)).await;
     let extracted = extracted.map_err(|error| {
-        Failure::permanent(reason::EXTRACTION_CRASHED, "the extraction ended without an answer").caused_by(error)
+        Failure::permanent(
+            reason::EXTRACTION_CRASHED,
+            "the extraction ended without an answer",
+        )
+        .caused_by(error)
     })?;
     extracted.map_err(|error| {
         let reason = Reason::from_code(error.reason()).unwrap_or(reason::EXTRACTION_CRASHED);
@@ -188,6 +265,13 @@ pub(crate) async fn say_error(
     step: Step,
     failure: &Failure,
 ) -> Result<(), Failure> {
-    let said = ErrorSaid { code: failure.reason().code().to_owned(), message: failure.message().to_owned() };
-    documents.progress.fail(document, generation, step, said, &documents.now()).await.map(|_| ())
+    let said = ErrorSaid {
+        code: failure.reason().code().to_owned(),
+        message: failure.message().to_owned(),
+    };
+    documents
+        .progress
+        .fail(document, generation, step, said, &documents.now())
+        .await
+        .map(|_| ())
 }

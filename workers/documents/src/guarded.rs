@@ -16,7 +16,14 @@ pub struct GuardedEmbedder {
 impl GuardedEmbedder {
     /// Guards this one.
     pub fn new(inner: Arc<dyn Embedder>) -> Self {
-        Self { inner, breaker: Breaker::new("the embedder", reason::EMBEDDER_UNAVAILABLE, BreakerSettings::default()) }
+        Self {
+            inner,
+            breaker: Breaker::new(
+                "the embedder",
+                reason::EMBEDDER_UNAVAILABLE,
+                BreakerSettings::default(),
+            ),
+        }
     }
 }
 
@@ -44,22 +51,38 @@ pub struct GuardedIndex {
 impl GuardedIndex {
     /// Guards this one.
     pub fn new(inner: Arc<dyn VectorIndex>) -> Self {
-        Self { inner, breaker: Breaker::new("the index", reason::INDEX_UNAVAILABLE, BreakerSettings::default()) }
+        Self {
+            inner,
+            breaker: Breaker::new(
+                "the index",
+                reason::INDEX_UNAVAILABLE,
+                BreakerSettings::default(),
+            ),
+        }
     }
 }
 
 #[async_trait]
 impl VectorIndex for GuardedIndex {
     async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
-        self.breaker.call(|| self.inner.check(model, dimensions)).await
+        self.breaker
+            .call(|| self.inner.check(model, dimensions))
+            .await
     }
 
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {
         self.breaker.call(|| self.inner.put(entries)).await
     }
 
-    async fn remove_older(&self, user_id: &str, document_id: &str, generation: &str) -> Result<u64, Failure> {
-        self.breaker.call(|| self.inner.remove_older(user_id, document_id, generation)).await
+    async fn remove_older(
+        &self,
+        user_id: &str,
+        document_id: &str,
+        generation: &str,
+    ) -> Result<u64, Failure> {
+        self.breaker
+            .call(|| self.inner.remove_older(user_id, document_id, generation))
+            .await
     }
 
     async fn remove_document(
@@ -68,14 +91,32 @@ impl VectorIndex for GuardedIndex {
         document_id: &str,
         up_to_generation: Option<&str>,
     ) -> Result<u64, Failure> {
-        self.breaker.call(|| self.inner.remove_document(user_id, document_id, up_to_generation)).await
+        self.breaker
+            .call(|| {
+                self.inner
+                    .remove_document(user_id, document_id, up_to_generation)
+            })
+            .await
     }
 
-    async fn search(&self, user_id: &str, query: &Embedding, k: usize) -> Result<Vec<Hit>, Failure> {
-        self.breaker.call(|| self.inner.search(user_id, query, k)).await
+    async fn search(
+        &self,
+        user_id: &str,
+        query: &Embedding,
+        k: usize,
+    ) -> Result<Vec<Hit>, Failure> {
+        self.breaker
+            .call(|| self.inner.search(user_id, query, k))
+            .await
     }
 
-    async fn document_chunks(&self, user_id: &str, document_id: &str) -> Result<Vec<(String, String)>, Failure> {
-        self.breaker.call(|| self.inner.document_chunks(user_id, document_id)).await
+    async fn document_chunks(
+        &self,
+        user_id: &str,
+        document_id: &str,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        self.breaker
+            .call(|| self.inner.document_chunks(user_id, document_id))
+            .await
     }
 }

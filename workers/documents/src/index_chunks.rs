@@ -40,7 +40,9 @@ impl Worker for IndexChunks {
             return Ok(Outcome::Already);
         }
         let key = document.embeddings();
-        let Some(object) = documents.bucket.get(&key).await? else { return settle(documents, &document).await };
+        let Some(object) = documents.bucket.get(&key).await? else {
+            return settle(documents, &document).await;
+        };
         let embeddings: Embeddings = parse(&key, &object.bytes)?;
         if embeddings.generation != chunked.list.generation {
             // An older event, while the newer generation's own embeddings are still to come.
@@ -51,18 +53,36 @@ impl Worker for IndexChunks {
             documents.index.put(some).await?;
         }
         let generation = &chunked.list.generation;
-        documents.index.remove_older(document.user.as_str(), document.id.as_str(), generation).await?;
+        documents
+            .index
+            .remove_older(document.user.as_str(), document.id.as_str(), generation)
+            .await?;
         let now = documents.now();
-        match documents.progress.advance(&document, generation, Step::Indexed, None, &now).await? {
+        match documents
+            .progress
+            .advance(&document, generation, Step::Indexed, None, &now)
+            .await?
+        {
             Outcome::Superseded => settle(documents, &document).await,
             outcome => Ok(outcome),
         }
     }
 
-    async fn give_up(&self, change: ObjectChange, failure: &Failure, _cx: &Cx) -> Result<(), Failure> {
-        let Ok(Some(document)) = embedded_document(&change.key) else { return Ok(()) };
-        let Some(object) = self.0.bucket.head(&change.key).await? else { return Ok(()) };
-        let Some(generation) = generation_of(&object) else { return Ok(()) };
+    async fn give_up(
+        &self,
+        change: ObjectChange,
+        failure: &Failure,
+        _cx: &Cx,
+    ) -> Result<(), Failure> {
+        let Ok(Some(document)) = embedded_document(&change.key) else {
+            return Ok(());
+        };
+        let Some(object) = self.0.bucket.head(&change.key).await? else {
+            return Ok(());
+        };
+        let Some(generation) = generation_of(&object) else {
+            return Ok(());
+        };
         say_error(&self.0, &document, generation, Step::Indexed, failure).await
     }
 }
@@ -75,11 +95,23 @@ async fn entries(
 ) -> Result<Vec<Entry>, Failure> {
     let model = documents.embedder.model().as_str();
     if embeddings.model != model {
-        let message = format!("the embeddings are of model {:?}, the index is of {model:?}", embeddings.model);
+        let message = format!(
+            "the embeddings are of model {:?}, the index is of {model:?}",
+            embeddings.model
+        );
         return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
     }
-    let row = documents.progress.read_row(document).await?.unwrap_or_default();
-    let field = |name: &str| row.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    let row = documents
+        .progress
+        .read_row(document)
+        .await?
+        .unwrap_or_default();
+    let field = |name: &str| {
+        row.get(name)
+            .and_then(|value| value.as_s().ok())
+            .cloned()
+            .unwrap_or_default()
+    };
     let tags: Vec<String> = row
         .get("metadata")
         .and_then(|metadata| metadata.as_m().ok()?.get("tags")?.as_l().ok())
@@ -90,24 +122,34 @@ async fn entries(
     let (file_name, file_type) = (field("fileName"), field("fileType"));
     let contents = chunked.contents()?;
     if embeddings.chunks.len() != contents.len() {
-        let message = format!("there are {} vectors for {} chunks", embeddings.chunks.len(), contents.len());
+        let message = format!(
+            "there are {} vectors for {} chunks",
+            embeddings.chunks.len(),
+            contents.len()
+        );
         return Err(Failure::permanent(reason::MALFORMED_ARTEFACT, message));
     }
-    let entries = chunked.list.chunks.iter().zip(contents).zip(embeddings.chunks).map(|((chunk, content), vector)| Entry {
-        chunk_id: chunk.chunk_id.clone(),
-        user_id: document.user.as_str().to_owned(),
-        document_id: document.id.as_str().to_owned(),
-        generation: chunked.list.generation.clone(),
-        chunk_index: chunk.chunk_index,
-        content,
-        embedding: vector.embedding,
-        file_name: file_name.clone(),
-        file_type: file_type.clone(),
-        page_number: chunk.metadata.page_number,
-        section: chunk.metadata.section.clone(),
-        word_count: chunk.metadata.word_count,
-        tags: tags.clone(),
-        created_at: chunked.list.created_at.clone(),
-    });
+    let entries = chunked
+        .list
+        .chunks
+        .iter()
+        .zip(contents)
+        .zip(embeddings.chunks)
+        .map(|((chunk, content), vector)| Entry {
+            chunk_id: chunk.chunk_id.clone(),
+            user_id: document.user.as_str().to_owned(),
+            document_id: document.id.as_str().to_owned(),
+            generation: chunked.list.generation.clone(),
+            chunk_index: chunk.chunk_index,
+            content,
+            embedding: vector.embedding,
+            file_name: file_name.clone(),
+            file_type: file_type.clone(),
+            page_number: chunk.metadata.page_number,
+            section: chunk.metadata.section.clone(),
+            word_count: chunk.metadata.word_count,
+            tags: tags.clone(),
+            created_at: chunked.list.created_at.clone(),
+        });
     Ok(entries.collect())
 }

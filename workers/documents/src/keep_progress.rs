@@ -23,7 +23,10 @@ impl Worker for KeepProgress {
         }
         let id = |name: &str| match change.keys.get(name) {
             Some(serde_dynamo::AttributeValue::S(text)) => Ok(text.clone()),
-            _ => Err(Failure::permanent(reason::MALFORMED_EVENT, format!("the row's key has no {name}"))),
+            _ => Err(Failure::permanent(
+                reason::MALFORMED_EVENT,
+                format!("the row's key has no {name}"),
+            )),
         };
         // Rows of other makers may have ids that no worker accepts: nothing of ours is in them.
         let Ok(document) = Document::parse(&id("userId")?, &id("documentId")?) else {

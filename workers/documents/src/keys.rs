@@ -26,11 +26,16 @@ impl UserId {
     /// Takes 1 to 128 characters, the first a letter or a digit.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:@=+-".contains(&b);
-        let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let first = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
         if first && text.len() <= 128 && text.bytes().all(allowed) {
             return Ok(Self(text.to_owned()));
         }
-        let message = format!("{text:?} is not a user id: 1 to 128 letters, digits and ._:@=+-, the first a letter or digit");
+        let message = format!(
+            "{text:?} is not a user id: 1 to 128 letters, digits and ._:@=+-, the first a letter or digit"
+        );
         Err(Failure::permanent(reason::INVALID_ID, message))
     }
 
@@ -46,7 +51,10 @@ impl DocumentId {
         if text.len() == 36 && Uuid::try_parse(text).is_ok() {
             return Ok(Self(text.to_owned()));
         }
-        Err(Failure::permanent(reason::INVALID_ID, format!("{text:?} is not a document id: it must be a UUID")))
+        Err(Failure::permanent(
+            reason::INVALID_ID,
+            format!("{text:?} is not a document id: it must be a UUID"),
+        ))
     }
 
     /// The id.
@@ -95,30 +103,44 @@ impl Named {
             ("processed", "embeddings.json") => Self::Embeddings,
             _ => return Ok(Self::Other),
         };
-        if [user, id].iter().any(|part| matches!(*part, "." | ".." | "")) || key.contains(['\0', '\\']) {
+        if [user, id]
+            .iter()
+            .any(|part| matches!(*part, "." | ".." | ""))
+            || key.contains(['\0', '\\'])
+        {
             return Err(invalid_key(key));
         }
-        Ok(name(Document { user: UserId::parse(user)?, id: DocumentId::parse(id)? }))
+        Ok(name(Document {
+            user: UserId::parse(user)?,
+            id: DocumentId::parse(id)?,
+        }))
     }
 }
 
 fn is_original(file: &str) -> bool {
     match file.strip_prefix("original") {
         Some("") => true,
-        Some(rest) => rest.len() > 1 && rest.starts_with('.') && !rest.chars().any(char::is_control),
+        Some(rest) => {
+            rest.len() > 1 && rest.starts_with('.') && !rest.chars().any(char::is_control)
+        }
         None => false,
     }
 }
 
 fn invalid_key(key: &str) -> Failure {
-    let message = format!("the object key {key:?} leaves its folder; expected documents/{{userId}}/{{documentId}}/original.{{ext}}");
+    let message = format!(
+        "the object key {key:?} leaves its folder; expected documents/{{userId}}/{{documentId}}/original.{{ext}}"
+    );
     Failure::permanent(reason::INVALID_KEY, message)
 }
 
 impl Document {
     /// From a row's or an item's two key attributes.
     pub fn parse(user: &str, id: &str) -> Result<Self, Failure> {
-        Ok(Self { user: UserId::parse(user)?, id: DocumentId::parse(id)? })
+        Ok(Self {
+            user: UserId::parse(user)?,
+            id: DocumentId::parse(id)?,
+        })
     }
 
     /// `documents/{userId}/{documentId}/`: originals, text and chunks.
@@ -156,7 +178,11 @@ impl Document {
 
     /// One chunk; `index` counts from 0, names count from 001.
     pub fn chunk(&self, index: u32) -> String {
-        format!("{}chunk-{:03}.json", self.chunks_folder(), u64::from(index) + 1)
+        format!(
+            "{}chunk-{:03}.json",
+            self.chunks_folder(),
+            u64::from(index) + 1
+        )
     }
 
     /// The list of chunks.
@@ -173,7 +199,11 @@ impl Document {
 /// The index (from 0) in a chunk's key.
 pub fn chunk_index(key: &str) -> Option<u32> {
     let name = key.rsplit('/').next()?;
-    let number: u32 = name.strip_prefix("chunk-")?.strip_suffix(".json")?.parse().ok()?;
+    let number: u32 = name
+        .strip_prefix("chunk-")?
+        .strip_suffix(".json")?
+        .parse()
+        .ok()?;
     number.checked_sub(1)
 }
 
@@ -189,22 +219,53 @@ mod tests {
         let document = Document::parse("user-1", ID).unwrap();
         for file in ["original", "original.pdf", "original.tar.gz", "original.文"] {
             let key = format!("documents/user-1/{ID}/{file}");
-            assert_eq!(Named::of(&key).unwrap(), Named::Original(document.clone()), "{key}");
+            assert_eq!(
+                Named::of(&key).unwrap(),
+                Named::Original(document.clone()),
+                "{key}"
+            );
         }
-        for file in ["originals", "original.", "chunks/chunk-001.json", "preview.png"] {
-            assert_eq!(Named::of(&format!("documents/user-1/{ID}/{file}")).unwrap(), Named::Other, "{file}");
+        for file in [
+            "originals",
+            "original.",
+            "chunks/chunk-001.json",
+            "preview.png",
+        ] {
+            assert_eq!(
+                Named::of(&format!("documents/user-1/{ID}/{file}")).unwrap(),
+                Named::Other,
+                "{file}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_an_id_or_leaves_its_folder_is_refused() {
         let code = |key: &str| Named::of(key).unwrap_err().reason();
-        assert_eq!(code(&format!("documents/../{ID}/original.pdf")), reason::INVALID_KEY);
-        assert_eq!(code("documents/user/../../original.pdf"), reason::INVALID_KEY);
-        assert_eq!(code(&format!("documents//{ID}/original.pdf")), reason::INVALID_KEY);
-        assert_eq!(code("documents/user/not-a-uuid/original.pdf"), reason::INVALID_ID);
-        assert_eq!(code(&format!("documents/us er/{ID}/original.pdf")), reason::INVALID_ID);
-        assert_eq!(Named::of("somewhere/else/entirely/original.pdf").unwrap(), Named::Other);
+        assert_eq!(
+            code(&format!("documents/../{ID}/original.pdf")),
+            reason::INVALID_KEY
+        );
+        assert_eq!(
+            code("documents/user/../../original.pdf"),
+            reason::INVALID_KEY
+        );
+        assert_eq!(
+            code(&format!("documents//{ID}/original.pdf")),
+            reason::INVALID_KEY
+        );
+        assert_eq!(
+            code("documents/user/not-a-uuid/original.pdf"),
+            reason::INVALID_ID
+        );
+        assert_eq!(
+            code(&format!("documents/us er/{ID}/original.pdf")),
+            reason::INVALID_ID
+        );
+        assert_eq!(
+            Named::of("somewhere/else/entirely/original.pdf").unwrap(),
+            Named::Other
+        );
     }
 
     #[test]

@@ -198,13 +198,21 @@ fn text(value: impl Into<String>) -> AttributeValue {
 
 fn to_attribute<T: Serialize>(value: &T) -> Result<AttributeValue, Failure> {
     serde_dynamo::to_attribute_value(value).map_err(|error| {
-        Failure::permanent(reason::MALFORMED_ARTEFACT, "could not write a value as an attribute").caused_by(error)
+        Failure::permanent(
+            reason::MALFORMED_ARTEFACT,
+            "could not write a value as an attribute",
+        )
+        .caused_by(error)
     })
 }
 
 fn from_row(row: Row) -> Result<Progress, Failure> {
     serde_dynamo::from_item(row).map_err(|error| {
-        Failure::permanent(reason::MALFORMED_ARTEFACT, "a progress row is not what a worker writes").caused_by(error)
+        Failure::permanent(
+            reason::MALFORMED_ARTEFACT,
+            "a progress row is not what a worker writes",
+        )
+        .caused_by(error)
     })
 }
 
@@ -215,41 +223,71 @@ impl ProgressStore {
     }
 
     fn progress_key(document: &Document) -> Row {
-        key([("userId", document.user.as_str()), ("documentId", document.id.as_str())])
+        key([
+            ("userId", document.user.as_str()),
+            ("documentId", document.id.as_str()),
+        ])
     }
 
     /// The progress as it is now.
     pub async fn read(&self, document: &Document) -> Result<Option<Progress>, Failure> {
-        let row = self.table.read(&self.names.progress_table, Self::progress_key(document)).await?;
+        let row = self
+            .table
+            .read(&self.names.progress_table, Self::progress_key(document))
+            .await?;
         row.map(from_row).transpose()
     }
 
     /// The platform's row as it is now.
     pub async fn read_row(&self, document: &Document) -> Result<Option<Row>, Failure> {
-        self.table.read(&self.names.documents_table, Self::progress_key(document)).await
+        self.table
+            .read(&self.names.documents_table, Self::progress_key(document))
+            .await
     }
 
     /// Makes this upload the document's current generation unless a newer one, or a removal, was there first. The
     /// platform's row is created when the event was faster than the upload's own write.
-    pub async fn claim(&self, document: &Document, upload: &Upload, now: &str) -> Result<Claim, Failure> {
+    pub async fn claim(
+        &self,
+        document: &Document,
+        upload: &Upload,
+        now: &str,
+    ) -> Result<Claim, Failure> {
         let generation = text(&*upload.generation);
         let newer = When::All(vec![
-            When::Any(vec![When::Absent("generation"), When::Less("generation", generation.clone())]),
-            When::Any(vec![When::Absent("removedThrough"), When::Less("removedThrough", generation.clone())]),
-            When::Any(vec![When::Absent("removedAt"), When::AtMost("removedAt", text(&*upload.uploaded_at))]),
+            When::Any(vec![
+                When::Absent("generation"),
+                When::Less("generation", generation.clone()),
+            ]),
+            When::Any(vec![
+                When::Absent("removedThrough"),
+                When::Less("removedThrough", generation.clone()),
+            ]),
+            When::Any(vec![
+                When::Absent("removedAt"),
+                When::AtMost("removedAt", text(&*upload.uploaded_at)),
+            ]),
         ]);
         let progress = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("generation", generation)
             .set("s3Key", text(&*upload.key))
             .set("eTag", text(&*upload.e_tag))
             .set("uploadedAt", text(&*upload.uploaded_at))
-            .set("reached", AttributeValue::N((Step::Claimed as u8).to_string()))
+            .set(
+                "reached",
+                AttributeValue::N((Step::Claimed as u8).to_string()),
+            )
             .set("status", text(Status::Processing.word()))
             .set("updatedAt", text(now))
             .remove("error")
             .remove("removedAt")
             .when(newer);
-        let empty = || AttributeValue::M(HashMap::from([("tags".to_owned(), AttributeValue::L(Vec::new()))]));
+        let empty = || {
+            AttributeValue::M(HashMap::from([(
+                "tags".to_owned(),
+                AttributeValue::L(Vec::new()),
+            )]))
+        };
         let row = Update::of(&self.names.documents_table, Self::progress_key(document))
             .set_if_absent("fileName", text(&*upload.file_name))
             .set_if_absent("fileType", text(&*upload.file_type))
@@ -261,21 +299,32 @@ impl ProgressStore {
             .set_if_absent("searchableContent", searchable(&Derived::default()))
             .set_if_absent("access", no_access())
             .set("status", text(Status::Processing.word()))
-            .set("processingStatus", processing_status(Step::Claimed as u8, None))
+            .set(
+                "processingStatus",
+                processing_status(Step::Claimed as u8, None),
+            )
             .set("updatedAt", text(now));
-        match self.table.commit("claim the upload", vec![progress.into(), row.into()]).await? {
+        match self
+            .table
+            .commit("claim the upload", vec![progress.into(), row.into()])
+            .await?
+        {
             Committed::Done => {}
             Committed::Refused { current, .. } => {
                 let current = current.map(from_row).transpose()?;
                 return Ok(match current {
-                    Some(progress) if progress.is_current(&upload.generation) => Claim::Current(Box::new(progress)),
+                    Some(progress) if progress.is_current(&upload.generation) => {
+                        Claim::Current(Box::new(progress))
+                    }
                     _ => Claim::Superseded,
                 });
             }
         }
         let progress = self.read(document).await?;
         Ok(match progress {
-            Some(progress) if progress.is_current(&upload.generation) => Claim::Current(Box::new(progress)),
+            Some(progress) if progress.is_current(&upload.generation) => {
+                Claim::Current(Box::new(progress))
+            }
             _ => Claim::Superseded,
         })
     }
@@ -290,7 +339,9 @@ impl ProgressStore {
         now: &str,
     ) -> Result<Outcome, Failure> {
         Retry::default()
-            .run(soon(), || self.try_advance(document, generation, step, derived.clone(), now))
+            .run(soon(), || {
+                self.try_advance(document, generation, step, derived.clone(), now)
+            })
             .await
     }
 
@@ -302,7 +353,9 @@ impl ProgressStore {
         derived: Option<Derived>,
         now: &str,
     ) -> Result<Outcome, Failure> {
-        let Some(before) = self.read(document).await? else { return Ok(Outcome::Superseded) };
+        let Some(before) = self.read(document).await? else {
+            return Ok(Outcome::Superseded);
+        };
         if !before.is_current(generation) {
             return Ok(Outcome::Superseded);
         }
@@ -311,7 +364,11 @@ impl ProgressStore {
         }
         let mut after = before.clone();
         after.reached = step as u8;
-        after.status = if step == Step::Indexed { Status::Ready } else { Status::Processing };
+        after.status = if step == Step::Indexed {
+            Status::Ready
+        } else {
+            Status::Processing
+        };
         after.error = None;
         now.clone_into(&mut after.updated_at);
         if let Some(derived) = derived {
@@ -329,7 +386,11 @@ impl ProgressStore {
         said: ErrorSaid,
         now: &str,
     ) -> Result<Outcome, Failure> {
-        Retry::default().run(soon(), || self.try_fail(document, generation, step, said.clone(), now)).await
+        Retry::default()
+            .run(soon(), || {
+                self.try_fail(document, generation, step, said.clone(), now)
+            })
+            .await
     }
 
     async fn try_fail(
@@ -340,7 +401,9 @@ impl ProgressStore {
         said: ErrorSaid,
         now: &str,
     ) -> Result<Outcome, Failure> {
-        let Some(before) = self.read(document).await? else { return Ok(Outcome::Superseded) };
+        let Some(before) = self.read(document).await? else {
+            return Ok(Outcome::Superseded);
+        };
         if !before.is_current(generation) || before.has_reached(step) {
             return Ok(Outcome::Superseded);
         }
@@ -352,77 +415,130 @@ impl ProgressStore {
     }
 
     /// Writes the whole progress row under the condition that it is still what was read, and projects it.
-    async fn replace(&self, document: &Document, before: &Progress, mut after: Progress) -> Result<Outcome, Failure> {
-        let Some(row) = self.read_row(document).await? else { return Ok(Outcome::Superseded) };
+    async fn replace(
+        &self,
+        document: &Document,
+        before: &Progress,
+        mut after: Progress,
+    ) -> Result<Outcome, Failure> {
+        let Some(row) = self.read_row(document).await? else {
+            return Ok(Outcome::Superseded);
+        };
         let projection = self.projection(document, &row, &mut after).await?;
         let put = Write::Put {
             table: self.names.progress_table.clone(),
             row: to_row(&after)?,
             when: Some(unchanged(before)),
         };
-        match self.table.commit("move the document's progress on", vec![put, projection.into()]).await? {
+        match self
+            .table
+            .commit(
+                "move the document's progress on",
+                vec![put, projection.into()],
+            )
+            .await?
+        {
             Committed::Done => Ok(Outcome::Applied),
             Committed::Refused { index: 0, .. } => {
-                let message = "the document's progress was moved on by somebody else at the same time";
+                let message =
+                    "the document's progress was moved on by somebody else at the same time";
                 Err(Failure::transient(reason::CONFLICT, message))
             }
             // The row was removed, or its title changed, in between: look again.
             Committed::Refused { .. } => match self.read_row(document).await? {
                 None => Ok(Outcome::Superseded),
-                Some(_) => Err(Failure::transient(reason::CONFLICT, "the document's row was changed at the same time")),
+                Some(_) => Err(Failure::transient(
+                    reason::CONFLICT,
+                    "the document's row was changed at the same time",
+                )),
             },
         }
     }
 
     /// Writes the progress into the platform's row again. [`Outcome::Already`] when it says so.
     pub async fn project(&self, document: &Document) -> Result<Outcome, Failure> {
-        Retry::default().run(soon(), || self.try_project(document)).await
+        Retry::default()
+            .run(soon(), || self.try_project(document))
+            .await
     }
 
     async fn try_project(&self, document: &Document) -> Result<Outcome, Failure> {
-        let Some(before) = self.read(document).await? else { return Ok(Outcome::Ignored("nothing is processed yet")) };
+        let Some(before) = self.read(document).await? else {
+            return Ok(Outcome::Ignored("nothing is processed yet"));
+        };
         if before.is_removed() {
             return Ok(Outcome::Ignored("the document was removed"));
         }
-        let Some(row) = self.read_row(document).await? else { return Ok(Outcome::Superseded) };
+        let Some(row) = self.read_row(document).await? else {
+            return Ok(Outcome::Superseded);
+        };
         if says(&row, &before) {
             return Ok(Outcome::Already);
         }
         let mut after = before.clone();
         let projection = self.projection(document, &row, &mut after).await?;
-        let put =
-            Write::Put { table: self.names.progress_table.clone(), row: to_row(&after)?, when: Some(unchanged(&before)) };
-        match self.table.commit("write the progress into the document's row", vec![put, projection.into()]).await? {
+        let put = Write::Put {
+            table: self.names.progress_table.clone(),
+            row: to_row(&after)?,
+            when: Some(unchanged(&before)),
+        };
+        match self
+            .table
+            .commit(
+                "write the progress into the document's row",
+                vec![put, projection.into()],
+            )
+            .await?
+        {
             Committed::Done => Ok(Outcome::Applied),
-            Committed::Refused { .. } => {
-                Err(Failure::transient(reason::CONFLICT, "the document's row was changed at the same time"))
-            }
+            Committed::Refused { .. } => Err(Failure::transient(
+                reason::CONFLICT,
+                "the document's row was changed at the same time",
+            )),
         }
     }
 
     /// The update that makes the platform's row say what the progress says. What users and the upload wrote
     /// (names, tags, description, a title of their own) stays.
-    async fn projection(&self, document: &Document, row: &Row, after: &mut Progress) -> Result<Update, Failure> {
+    async fn projection(
+        &self,
+        document: &Document,
+        row: &Row,
+        after: &mut Progress,
+    ) -> Result<Update, Failure> {
         let key = Self::progress_key(document);
         let metadata = row.get("metadata").and_then(|value| value.as_m().ok());
         if metadata.is_none() {
-            let empty = AttributeValue::M(HashMap::from([("tags".to_owned(), AttributeValue::L(Vec::new()))]));
+            let empty = AttributeValue::M(HashMap::from([(
+                "tags".to_owned(),
+                AttributeValue::L(Vec::new()),
+            )]));
             let ensure = Update::of(&self.names.documents_table, key.clone())
                 .set_if_absent("metadata", empty)
                 .when(When::Present("userId"));
-            self.table.commit("give the document's row its metadata", vec![ensure.into()]).await?;
+            self.table
+                .commit("give the document's row its metadata", vec![ensure.into()])
+                .await?;
         }
         let mut update = Update::of(&self.names.documents_table, key)
             .set("status", text(after.status.word()))
-            .set("processingStatus", processing_status(after.reached, after.error.as_ref()))
+            .set(
+                "processingStatus",
+                processing_status(after.reached, after.error.as_ref()),
+            )
             .set("updatedAt", text(&*after.updated_at))
             .when(When::Present("userId"));
-        let Some(derived) = after.derived.clone().filter(|_| after.has_reached(Step::TextExtracted)) else {
+        let Some(derived) = after
+            .derived
+            .clone()
+            .filter(|_| after.has_reached(Step::TextExtracted))
+        else {
             return Ok(update);
         };
-        update = update
-            .set("searchableContent", searchable(&derived))
-            .set("metadata.wordCount", AttributeValue::N(derived.word_count.to_string()));
+        update = update.set("searchableContent", searchable(&derived)).set(
+            "metadata.wordCount",
+            AttributeValue::N(derived.word_count.to_string()),
+        );
         update = match &derived.language {
             Some(language) => update.set("metadata.language", text(language)),
             None => update.remove("metadata.language"),
@@ -431,7 +547,10 @@ impl ProgressStore {
             Some(pages) => update.set("metadata.pageCount", AttributeValue::N(pages.to_string())),
             None => update.remove("metadata.pageCount"),
         };
-        let held = metadata.and_then(|map| map.get("title")).and_then(|title| title.as_s().ok()).cloned();
+        let held = metadata
+            .and_then(|map| map.get("title"))
+            .and_then(|title| title.as_s().ok())
+            .cloned();
         let users_own = held.is_some() && held != after.written_title;
         if !users_own {
             update = update.when(match &held {
@@ -448,11 +567,22 @@ impl ProgressStore {
     }
 
     /// Sets the tombstone: no upload up to `through` is processed any more. `Already` when everything is tidied.
-    pub async fn begin_removal(&self, document: &Document, through: &str, now: &str) -> Result<Outcome, Failure> {
+    pub async fn begin_removal(
+        &self,
+        document: &Document,
+        through: &str,
+        now: &str,
+    ) -> Result<Outcome, Failure> {
         let through_value = || text(through);
         let older = When::All(vec![
-            When::Any(vec![When::Absent("generation"), When::AtMost("generation", through_value())]),
-            When::Any(vec![When::Absent("removedThrough"), When::Less("removedThrough", through_value())]),
+            When::Any(vec![
+                When::Absent("generation"),
+                When::AtMost("generation", through_value()),
+            ]),
+            When::Any(vec![
+                When::Absent("removedThrough"),
+                When::Less("removedThrough", through_value()),
+            ]),
         ]);
         let update = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("removedThrough", through_value())
@@ -460,15 +590,26 @@ impl ProgressStore {
             .set_if_absent("reached", AttributeValue::N("0".to_owned()))
             .set("updatedAt", text(now))
             .when(older);
-        match self.table.commit("mark the document as removed", vec![update.into()]).await? {
+        match self
+            .table
+            .commit("mark the document as removed", vec![update.into()])
+            .await?
+        {
             Committed::Done => Ok(Outcome::Applied),
             Committed::Refused { current, .. } => {
                 let Some(progress) = current.map(from_row).transpose()? else {
-                    return Err(Failure::transient(reason::CONFLICT, "the document's progress changed at the same time"));
+                    return Err(Failure::transient(
+                        reason::CONFLICT,
+                        "the document's progress changed at the same time",
+                    ));
                 };
                 Ok(match progress.status {
-                    Status::Removing if progress.removed_through.as_deref() == Some(through) => Outcome::Applied,
-                    Status::Removed if progress.removed_through.as_deref() == Some(through) => Outcome::Already,
+                    Status::Removing if progress.removed_through.as_deref() == Some(through) => {
+                        Outcome::Applied
+                    }
+                    Status::Removed if progress.removed_through.as_deref() == Some(through) => {
+                        Outcome::Already
+                    }
                     _ => Outcome::Superseded,
                 })
             }
@@ -477,27 +618,48 @@ impl ProgressStore {
 
     /// The tombstone for a row that was removed before any upload of it was known: uploads before `at` are not
     /// processed any more.
-    pub async fn remove_unknown(&self, document: &Document, at: &str, now: &str) -> Result<Outcome, Failure> {
+    pub async fn remove_unknown(
+        &self,
+        document: &Document,
+        at: &str,
+        now: &str,
+    ) -> Result<Outcome, Failure> {
         let update = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("removedAt", text(at))
             .set("status", text(Status::Removed.word()))
             .set_if_absent("reached", AttributeValue::N("0".to_owned()))
             .set("updatedAt", text(now))
             .when(When::Absent("generation"))
-            .when(When::Any(vec![When::Absent("removedAt"), When::Less("removedAt", text(at))]));
-        match self.table.commit("mark the document as removed", vec![update.into()]).await? {
+            .when(When::Any(vec![
+                When::Absent("removedAt"),
+                When::Less("removedAt", text(at)),
+            ]));
+        match self
+            .table
+            .commit("mark the document as removed", vec![update.into()])
+            .await?
+        {
             Committed::Done => Ok(Outcome::Applied),
             Committed::Refused { current, .. } => {
                 let progress = current.map(from_row).transpose()?;
                 let known = progress.is_some_and(|progress| progress.generation.is_some());
-                Ok(if known { Outcome::Superseded } else { Outcome::Already })
+                Ok(if known {
+                    Outcome::Superseded
+                } else {
+                    Outcome::Already
+                })
             }
         }
     }
 
     /// Removes the platform's row, unless it is of a later upload than the removal or a newer generation was claimed
     /// meanwhile.
-    pub async fn remove_row(&self, document: &Document, through: &str, removed_at: &str) -> Result<(), Failure> {
+    pub async fn remove_row(
+        &self,
+        document: &Document,
+        through: &str,
+        removed_at: &str,
+    ) -> Result<(), Failure> {
         let still_removing = Write::Check {
             table: self.names.progress_table.clone(),
             key: Self::progress_key(document),
@@ -513,11 +675,19 @@ impl ProgressStore {
             key: Self::progress_key(document),
             when: Some(When::Any(not_later)),
         };
-        self.table.commit("remove the document's row", vec![still_removing, delete]).await.map(|_| ())
+        self.table
+            .commit("remove the document's row", vec![still_removing, delete])
+            .await
+            .map(|_| ())
     }
 
     /// Says that nothing of a removed document is left.
-    pub async fn finish_removal(&self, document: &Document, through: &str, now: &str) -> Result<(), Failure> {
+    pub async fn finish_removal(
+        &self,
+        document: &Document,
+        through: &str,
+        now: &str,
+    ) -> Result<(), Failure> {
         let update = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("status", text(Status::Removed.word()))
             .set("updatedAt", text(now))
@@ -525,14 +695,20 @@ impl ProgressStore {
             .remove("writtenTitle")
             .remove("error")
             .when(removing(through));
-        self.table.commit("say that the document is gone", vec![update.into()]).await.map(|_| ())
+        self.table
+            .commit("say that the document is gone", vec![update.into()])
+            .await
+            .map(|_| ())
     }
 }
 
 fn to_row(progress: &Progress) -> Result<Row, Failure> {
     match to_attribute(progress)? {
         AttributeValue::M(row) => Ok(row),
-        _ => Err(Failure::permanent(reason::MALFORMED_ARTEFACT, "a progress row is not a map")),
+        _ => Err(Failure::permanent(
+            reason::MALFORMED_ARTEFACT,
+            "a progress row is not a map",
+        )),
     }
 }
 
@@ -592,12 +768,21 @@ fn no_access() -> AttributeValue {
 fn says(row: &Row, progress: &Progress) -> bool {
     let same = |name: &str, value: &AttributeValue| row.get(name) == Some(value);
     let status = same("status", &text(progress.status.word()))
-        && same("processingStatus", &processing_status(progress.reached, progress.error.as_ref()));
-    let Some(derived) = progress.derived.as_ref().filter(|_| progress.has_reached(Step::TextExtracted)) else {
+        && same(
+            "processingStatus",
+            &processing_status(progress.reached, progress.error.as_ref()),
+        );
+    let Some(derived) = progress
+        .derived
+        .as_ref()
+        .filter(|_| progress.has_reached(Step::TextExtracted))
+    else {
         return status;
     };
     let metadata = row.get("metadata").and_then(|value| value.as_m().ok());
-    let language = metadata.and_then(|map| map.get("language")).and_then(|value| value.as_s().ok());
+    let language = metadata
+        .and_then(|map| map.get("language"))
+        .and_then(|value| value.as_s().ok());
     let words = metadata.and_then(|map| map.get("wordCount"));
     let titled = derived.title.is_none() || metadata.is_some_and(|map| map.contains_key("title"));
     status

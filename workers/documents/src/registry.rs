@@ -4,10 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use millrace_cloud::{Clients, Clock, Settings, SystemClock};
 use millrace_delivery::{
-    Delivery, DeliverySettings, EmfSink, Parking, Registry, SqsParking, SqsVisibility, Visibility, Worker,
+    Delivery, DeliverySettings, EmfSink, Parking, Registry, SqsParking, SqsVisibility, Visibility,
+    Worker,
 };
 use millrace_text::{Child, ChunkSettings, Extractor, Limits};
-use millrace_vectors::{Auth, BedrockEmbedder, Embedder, HashedEmbedder, OpenAiEmbedder, OpenSearchIndex, ScanIndex, VectorIndex};
+use millrace_vectors::{
+    Auth, BedrockEmbedder, Embedder, HashedEmbedder, OpenAiEmbedder, OpenSearchIndex, ScanIndex,
+    VectorIndex,
+};
 
 use crate::{
     chunk_text::ChunkText,
@@ -76,7 +80,9 @@ fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>,
         None if name == "local" => Ok(Arc::new(HashedEmbedder::new())),
         Some(("bedrock", model)) => Ok(Arc::new(BedrockEmbedder::new(&clients.config, model)?)),
         Some(("openai", model)) => {
-            let endpoint = settings.optional("MILLRACE_OPENAI_ENDPOINT").unwrap_or("https://api.openai.com/v1");
+            let endpoint = settings
+                .optional("MILLRACE_OPENAI_ENDPOINT")
+                .unwrap_or("https://api.openai.com/v1");
             let key = settings.optional("MILLRACE_OPENAI_KEY").unwrap_or_default();
             Ok(Arc::new(OpenAiEmbedder::new(endpoint, key, model)?))
         }
@@ -93,8 +99,12 @@ fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorIndex>,
     if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
         return Ok(Arc::new(ScanIndex::open(Path::new(folder))?));
     }
-    let _ = clients;
-    Err(millrace_cloud::SettingError::Missing { name: "MILLRACE_OPENSEARCH_ENDPOINT" }.into())
+    let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
+    let name = settings
+        .optional("MILLRACE_INDEX_NAME")
+        .unwrap_or("document-chunks");
+    let auth = Auth::for_endpoint(endpoint, &clients.config);
+    Ok(Arc::new(OpenSearchIndex::new(endpoint, auth, name)?))
 }
 
 /// Where failed records go, by a function's settings.
@@ -117,16 +127,44 @@ impl Ways {
 }
 
 /// The loop around the worker of that name; `None` when there is none.
-pub fn delivery(name: &str, documents: Documents, ways: Ways, settings: DeliverySettings) -> Option<Delivery> {
+pub fn delivery(
+    name: &str,
+    documents: Documents,
+    ways: Ways,
+    settings: DeliverySettings,
+) -> Option<Delivery> {
     let clock = documents.clock.clone();
-    let Ways { parking, visibility } = ways;
+    let Ways {
+        parking,
+        visibility,
+    } = ways;
     Some(match name {
-        ExtractText::NAME => Delivery::new(ExtractText(documents), settings, parking, visibility, clock),
-        ChunkText::NAME => Delivery::new(ChunkText(documents), settings, parking, visibility, clock),
-        EmbedChunks::NAME => Delivery::new(EmbedChunks(documents), settings, parking, visibility, clock),
-        IndexChunks::NAME => Delivery::new(IndexChunks(documents), settings, parking, visibility, clock),
-        RemoveDocument::NAME => Delivery::new(RemoveDocument(documents), settings, parking, visibility, clock),
-        KeepProgress::NAME => Delivery::new(KeepProgress(documents), settings, parking, visibility, clock),
+        ExtractText::NAME => {
+            Delivery::new(ExtractText(documents), settings, parking, visibility, clock)
+        }
+        ChunkText::NAME => {
+            Delivery::new(ChunkText(documents), settings, parking, visibility, clock)
+        }
+        EmbedChunks::NAME => {
+            Delivery::new(EmbedChunks(documents), settings, parking, visibility, clock)
+        }
+        IndexChunks::NAME => {
+            Delivery::new(IndexChunks(documents), settings, parking, visibility, clock)
+        }
+        RemoveDocument::NAME => Delivery::new(
+            RemoveDocument(documents),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
+        KeepProgress::NAME => Delivery::new(
+            KeepProgress(documents),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
         _ => return None,
     })
 }
@@ -146,7 +184,8 @@ pub fn lambda() -> Registry {
             let ways = Ways::from_settings(&settings, &clients)?;
             let documents = documents(&settings, place).await?;
             let delivery = delivery(name, documents, ways, DeliverySettings::default());
-            let delivery = delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
+            let delivery =
+                delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
             Ok(delivery.with_metrics(Arc::new(EmfSink::stdout())))
         })
     })

@@ -18,13 +18,17 @@ use crate::{
 
 /// Brings what was derived to what the progress says; the outcome is always `Superseded`.
 pub async fn settle(documents: &Documents, document: &Document) -> Result<Outcome, Failure> {
-    let Some(progress) = documents.progress.read(document).await? else { return Ok(Outcome::Superseded) };
+    let Some(progress) = documents.progress.read(document).await? else {
+        return Ok(Outcome::Superseded);
+    };
     if progress.is_removed() {
         let through = progress.removed_through.as_deref();
         remove_derived(documents, document, through).await?;
         return Ok(Outcome::Superseded);
     }
-    let Some(generation) = progress.generation.clone() else { return Ok(Outcome::Superseded) };
+    let Some(generation) = progress.generation.clone() else {
+        return Ok(Outcome::Superseded);
+    };
     if progress.has_reached(Step::TextExtracted) {
         restore_text(documents, document, &progress, &generation).await?;
     }
@@ -32,7 +36,10 @@ pub async fn settle(documents: &Documents, document: &Document) -> Result<Outcom
         remove_surplus_chunks(documents, document, &generation).await?;
     }
     if progress.has_reached(Step::Indexed) {
-        documents.index.remove_older(document.user.as_str(), document.id.as_str(), &generation).await?;
+        documents
+            .index
+            .remove_older(document.user.as_str(), document.id.as_str(), &generation)
+            .await?;
     }
     Ok(Outcome::Superseded)
 }
@@ -46,10 +53,16 @@ async fn restore_text(
     generation: &str,
 ) -> Result<(), Failure> {
     let text = documents.bucket.head(&document.text()).await?;
-    if text.as_ref().and_then(generation_of).is_some_and(|held| held >= generation) {
+    if text
+        .as_ref()
+        .and_then(generation_of)
+        .is_some_and(|held| held >= generation)
+    {
         return Ok(());
     }
-    let (Some(key), Some(e_tag), Some(uploaded_at)) = (&progress.s3_key, &progress.e_tag, &progress.uploaded_at) else {
+    let (Some(key), Some(e_tag), Some(uploaded_at)) =
+        (&progress.s3_key, &progress.e_tag, &progress.uploaded_at)
+    else {
         return Ok(());
     };
     let original = Original {
@@ -59,7 +72,9 @@ async fn restore_text(
         e_tag: e_tag.clone(),
         uploaded_at: uploaded_at.clone(),
     };
-    extract_text::write_text(documents, &original).await.map(|_| ())
+    extract_text::write_text(documents, &original)
+        .await
+        .map(|_| ())
 }
 
 /// Removes chunks behind the last one of the list of chunks, unless they are of a newer generation.
@@ -69,7 +84,9 @@ pub async fn remove_surplus_chunks(
     generation: &str,
 ) -> Result<(), Failure> {
     let key = document.metadata();
-    let Some(list) = documents.bucket.get(&key).await? else { return Ok(()) };
+    let Some(list) = documents.bucket.get(&key).await? else {
+        return Ok(());
+    };
     let list: ProcessedMetadata = parse(&key, &list.bytes)?;
     if list.generation != generation {
         return Ok(());
@@ -88,7 +105,12 @@ pub async fn remove_derived(
     document: &Document,
     through: Option<&str>,
 ) -> Result<(), Failure> {
-    for key in [document.embeddings(), document.metadata(), document.layout(), document.text()] {
+    for key in [
+        document.embeddings(),
+        document.metadata(),
+        document.layout(),
+        document.text(),
+    ] {
         remove_object(documents, &key, through).await?;
     }
     for chunk in documents.bucket.list(&document.chunks_folder()).await? {
@@ -96,18 +118,31 @@ pub async fn remove_derived(
             remove_object(documents, &chunk.key, through).await?;
         }
     }
-    documents.index.remove_document(document.user.as_str(), document.id.as_str(), through).await?;
+    documents
+        .index
+        .remove_document(document.user.as_str(), document.id.as_str(), through)
+        .await?;
     Ok(())
 }
 
 /// Removes an artefact unless it is of a newer generation than `through`, or becomes so meanwhile.
-async fn remove_object(documents: &Documents, key: &str, through: Option<&str>) -> Result<(), Failure> {
-    let Some(object) = documents.bucket.head(key).await? else { return Ok(()) };
+async fn remove_object(
+    documents: &Documents,
+    key: &str,
+    through: Option<&str>,
+) -> Result<(), Failure> {
+    let Some(object) = documents.bucket.head(key).await? else {
+        return Ok(());
+    };
     if let (Some(held), Some(through)) = (generation_of(&object), through) {
         if held > through {
             return Ok(());
         }
     }
     // Refused: somebody wrote a newer one between the look and the removal, which is theirs to keep.
-    documents.bucket.delete(key, &Condition::Is(object.e_tag)).await.map(|_| ())
+    documents
+        .bucket
+        .delete(key, &Condition::Is(object.e_tag))
+        .await
+        .map(|_| ())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use millrace_cloud::{Clients, clock::iso, classify};
+use millrace_cloud::{Clients, classify, clock::iso};
 use millrace_events::Failure;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
@@ -34,16 +34,29 @@ pub struct NewFile {
 /// The document that a user's file at a path is: uploading it again makes a new generation, not a second document.
 pub fn document_of(user: &UserId, path: &str) -> Result<Document, Failure> {
     let id = Uuid::new_v5(&UPLOADS, format!("{}\n{path}", user.as_str()).as_bytes());
-    Ok(Document { user: user.clone(), id: DocumentId::parse(&id.to_string())? })
+    Ok(Document {
+        user: user.clone(),
+        id: DocumentId::parse(&id.to_string())?,
+    })
 }
 
 /// Writes the object and then the row.
-pub async fn upload(clients: &Clients, names: &Names, file: NewFile, now: OffsetDateTime) -> Result<String, Failure> {
-    let extension = file.file_name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+pub async fn upload(
+    clients: &Clients,
+    names: &Names,
+    file: NewFile,
+    now: OffsetDateTime,
+) -> Result<String, Failure> {
+    let extension = file
+        .file_name
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_lowercase());
     let usable = |extension: &&String| {
         (1..=8).contains(&extension.len()) && extension.bytes().all(|b| b.is_ascii_alphanumeric())
     };
-    let key = file.document.original(extension.as_ref().filter(usable).map(String::as_str));
+    let key = file
+        .document
+        .original(extension.as_ref().filter(usable).map(String::as_str));
     let size = file.bytes.len();
     // Header values are ASCII: anything else in the name is percent-encoded.
     let header_name = utf8_percent_encode(&file.file_name, NON_ALPHANUMERIC).to_string();
@@ -62,7 +75,12 @@ pub async fn upload(clients: &Clients, names: &Names, file: NewFile, now: Offset
         .map_err(|error| classify("upload the file", error))?;
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let map = |entries: Vec<(&str, AttributeValue)>| {
-        AttributeValue::M(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        AttributeValue::M(
+            entries
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     };
     let now = iso(now);
     let no = AttributeValue::Bool(false);
@@ -86,14 +104,29 @@ pub async fn upload(clients: &Clients, names: &Names, file: NewFile, now: Offset
                 ("indexed", no.clone()),
             ]),
         ),
-        ("metadata", map(vec![("tags", AttributeValue::L(Vec::new()))])),
+        (
+            "metadata",
+            map(vec![("tags", AttributeValue::L(Vec::new()))]),
+        ),
         (
             "searchableContent",
-            map(vec![("preview", text("")), ("keywords", AttributeValue::L(Vec::new()))]),
+            map(vec![
+                ("preview", text("")),
+                ("keywords", AttributeValue::L(Vec::new())),
+            ]),
         ),
-        ("access", map(vec![("isPublic", no), ("sharedWith", AttributeValue::L(Vec::new()))])),
+        (
+            "access",
+            map(vec![
+                ("isPublic", no),
+                ("sharedWith", AttributeValue::L(Vec::new())),
+            ]),
+        ),
     ]);
-    let row = row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let row = row
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     clients
         .dynamodb
         .put_item()

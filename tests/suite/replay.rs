@@ -1,0 +1,182 @@
+//! Any event again, at any time, in any order: the end state is that of one delivery.
+
+use futures::future::join_all;
+use millrace_documents::WORKERS;
+use millrace_tests::{Pending, State, World};
+use serde_json::Value;
+
+use crate::{FIRST, PROGRAM, SECOND, document};
+
+/// Lets everything happen once and keeps every event that was delivered.
+async fn record(world: &World) -> Vec<(&'static str, Value)> {
+    let mut seen = Vec::new();
+    loop {
+        let before = seen.len();
+        for worker in WORKERS {
+            for pending in world.receive(worker).await {
+                seen.push((worker, pending.event.clone()));
+                world.deliver(worker, &pending.event).await;
+                world.delete(&pending).await;
+            }
+        }
+        for worker in ["remove-document", "keep-progress"] {
+            while let Some((event, last)) = world.stream_event(worker).await {
+                world.deliver(worker, &event).await;
+                world.checkpoint(worker, last);
+                seen.push((worker, event));
+            }
+        }
+        if seen.len() == before {
+            return seen;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_again_after_everything_changes_nothing() {
+    let world = World::new(PROGRAM).await;
+    let document = document("ada", 1);
+    let mut events = Vec::new();
+    world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    events.extend(record(&world).await);
+    world
+        .upload(&document, "second.txt", SECOND.as_bytes())
+        .await;
+    events.extend(record(&world).await);
+    let calm = State::of(&world, &[&document]).await;
+    assert!(
+        calm.rows.values().any(|row| row["status"]["S"] == "ready"),
+        "{:#?}",
+        calm.rows
+    );
+    // Twice each, newest first, then oldest first.
+    for (worker, event) in events.iter().rev().chain(events.iter()) {
+        world.deliver(worker, event).await;
+        world.quiet().await;
+    }
+    assert_eq!(State::of(&world, &[&document]).await, calm);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_many_times_at_once_is_one() {
+    let world = World::new(PROGRAM).await;
+    let document = document("ada", 2);
+    world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    for worker in WORKERS {
+        let pending: Vec<Pending> = world.receive(worker).await;
+        for message in &pending {
+            join_all((0..4).map(|_| world.deliver(worker, &message.event))).await;
+            world.delete(message).await;
+        }
+    }
+    world.quiet().await;
+    let together = State::of(&world, &[&document]).await;
+
+    let once = World::new(PROGRAM).await;
+    once.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    once.quiet().await;
+    assert_eq!(together, State::of(&once, &[&document]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
+    let world = World::new(PROGRAM).await;
+    let document = document("ada", 3);
+    world
+        .upload(&document, "first.txt", FIRST.repeat(60).as_bytes())
+        .await;
+    world.quiet_without(&["extract-text"]).await;
+    let late = world.receive("extract-text").await;
+    world
+        .upload(&document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet().await;
+    let newest = State::of(&world, &[&document]).await;
+    for pending in &late {
+        let report = world.deliver("extract-text", &pending.event).await;
+        assert_eq!(report.records[0].outcome.word(), "superseded");
+        world.delete(pending).await;
+    }
+    world.quiet().await;
+    assert_eq!(State::of(&world, &[&document]).await, newest);
+    assert!(
+        newest
+            .entries
+            .iter()
+            .all(|(_, generation)| *generation == newest.entries[0].1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing() {
+    let text = FIRST.repeat(80);
+    for stage in ["extract-text", "chunk-text", "embed-chunks", "index-chunks"] {
+        let world = World::new(PROGRAM).await;
+        let document = document("ada", 4);
+        world.upload(&document, "first.txt", text.as_bytes()).await;
+        world.quiet_without(&[stage]).await;
+        let pending = world.receive(stage).await;
+        assert!(!pending.is_empty(), "{stage} has nothing to do");
+        // Asleep after each of its calls in turn: the newer upload runs to its end, then it goes on.
+        let calls = calls_of(&text, stage).await;
+        for asleep_after in 0..calls {
+            let world = World::new(PROGRAM).await;
+            world.upload(&document, "first.txt", text.as_bytes()).await;
+            world.quiet_without(&[stage]).await;
+            let pending = world.receive(stage).await.remove(0);
+            world.tap.hold_at(asleep_after);
+            let event = pending.event.clone();
+            let delivery = world.deliveries[stage].clone();
+            let sleeper = tokio::spawn(async move {
+                delivery
+                    .deliver(
+                        event,
+                        millrace_delivery::Invocation::lasting(std::time::Duration::from_secs(120)),
+                    )
+                    .await
+            });
+            world.tap.held().await;
+            world
+                .upload(&document, "second.txt", SECOND.as_bytes())
+                .await;
+            world.quiet().await;
+            world.tap.release();
+            let report = sleeper.await.unwrap();
+            if report.response["batchItemFailures"]
+                .as_array()
+                .is_some_and(|list| list.is_empty())
+            {
+                world.delete(&pending).await;
+            } else {
+                world.put_back(&pending).await;
+            }
+            world.quiet().await;
+            let state = State::of(&world, &[&document]).await;
+            let calm = calm_of_both(&text, &document).await;
+            assert_eq!(state, calm, "{stage}, asleep before call {asleep_after}");
+        }
+    }
+}
+
+async fn calls_of(text: &str, stage: &str) -> usize {
+    let world = World::new(PROGRAM).await;
+    world
+        .upload(&document("ada", 4), "first.txt", text.as_bytes())
+        .await;
+    world.quiet_without(&[stage]).await;
+    let pending = world.receive(stage).await.remove(0);
+    world.tap.arm(None);
+    world.deliver(stage, &pending.event).await;
+    world.tap.calls().len()
+}
+
+async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> State {
+    let world = World::new(PROGRAM).await;
+    world.upload(document, "first.txt", text.as_bytes()).await;
+    world.quiet_without(&["extract-text"]).await;
+    world
+        .upload(document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet().await;
+    State::of(&world, &[document]).await
+}

@@ -1,0 +1,175 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Event-driven workers, with the whole platform in one process.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the pipeline at work on bundled documents: ingest, questions, a parked event
+    Demo(Demo),
+    /// Runs the whole platform until Ctrl-C and serves its AWS endpoint on a loopback port
+    Up(Up),
+    /// Uploads files or folders and waits until each is ready or failed
+    Ingest(Ingest),
+    /// Finds the chunks of a user's documents nearest to a question
+    Search(Search),
+    /// Shows a document: its row, its artefacts, its chunks, or its text
+    Show(Show),
+    /// Delivers a recorded event to one worker and prints what came of it
+    Feed(Feed),
+    /// Dead letters: list, show, replay
+    Dlq(Dlq),
+}
+
+/// Where the state lives and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The folder that keeps the platform's state
+    #[arg(long, value_name = "DIR", default_value = ".millrace")]
+    pub data: PathBuf,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the state in this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `up`
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+    /// Address of the AWS endpoint; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566")]
+    pub listen: std::net::SocketAddr,
+    /// Allow an address that other machines can reach (there is no authentication worth the name)
+    #[arg(long)]
+    pub listen_beyond_loopback: bool,
+}
+
+/// `ingest`
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// Files, or folders to take whole
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Whose documents they are
+    #[arg(long, value_name = "ID")]
+    pub user: String,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `search`
+#[derive(Debug, Args)]
+pub struct Search {
+    /// The question
+    pub query: String,
+    /// Whose documents to look in
+    #[arg(long, value_name = "ID")]
+    pub user: String,
+    /// How many chunks at most
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The document's id
+    pub document: String,
+    /// Whose it is
+    #[arg(long, value_name = "ID")]
+    pub user: String,
+    /// Print the extracted text and nothing else
+    #[arg(long, conflicts_with = "json")]
+    pub text: bool,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `feed`
+#[derive(Debug, Args)]
+pub struct Feed {
+    /// A file with the event as Lambda would hand it over
+    pub event: PathBuf,
+    /// The worker's name
+    #[arg(long, value_name = "WORKER")]
+    pub to: String,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dlq`
+#[derive(Debug, Args)]
+pub struct Dlq {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: DlqCommand,
+}
+
+/// The commands on dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// Lists dead letters, oldest first
+    List {
+        /// Which dead letters.
+        #[command(flatten)]
+        which: DlqPlace,
+    },
+    /// Shows one dead letter whole
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Which dead letters.
+        #[command(flatten)]
+        which: DlqPlace,
+    },
+    /// Sends dead letters to their workers again
+    Replay {
+        /// Their ids, or the beginnings of them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+        /// Which dead letters.
+        #[command(flatten)]
+        which: DlqPlace,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct DlqPlace {
+    /// Only this dead-letter queue, or this worker's
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}

@@ -1,0 +1,119 @@
+//! `millrace demo`: the pipeline at work on bundled files.
+
+use std::{path::PathBuf, time::Instant};
+
+use millrace_documents::{UserId, search::search};
+use millrace_events::Failure;
+
+use crate::{
+    cli::Demo,
+    commands::{dlq, ingest, search::Found},
+    output::{Ended, Error, line},
+    platform::Platform,
+    samples,
+};
+
+/// Whose documents the samples are.
+const USER: &str = "demo";
+
+pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
+    let begun = Instant::now();
+    let data = match asked.data {
+        Some(data) => data,
+        None => fresh_folder()?,
+    };
+    let io = |error: std::io::Error| {
+        Error::failed(format!(
+            "could not unpack the samples into {}: {error}",
+            data.display()
+        ))
+    };
+    let folder = data.join("samples");
+    std::fs::create_dir_all(&folder).map_err(io)?;
+    let mut files = Vec::new();
+    for sample in samples::DEMO {
+        let path = folder.join(sample.name.rsplit('/').next().unwrap_or(sample.name));
+        std::fs::write(&path, sample.bytes).map_err(io)?;
+        files.push(path);
+    }
+    let user = UserId::parse(USER).map_err(|failure: Failure| Error::usage(failure.message()))?;
+    let mut platform = Platform::open(&data).await?;
+    let way = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = way.clone();
+    platform.on_outcome(move |said| {
+        eprintln!("  {said}");
+        if let Ok(mut way) = heard.lock() {
+            way.push(said.worker.clone());
+        }
+    });
+    eprintln!(
+        "Uploading {} files of user {USER}; every line is a worker that handled an event.",
+        files.len()
+    );
+    platform.start();
+    let results = ingest::ingest(&platform, &user, files).await?;
+    line("");
+    line("Documents");
+    for result in &results {
+        line(&format!("  {}", result.sentence()));
+    }
+    line("");
+    line("Questions");
+    for question in samples::questions()? {
+        let found = search(platform.documents(), &user, &question.question, 1).await?;
+        line(&format!("  {}", question.question));
+        for hit in found {
+            line(&format!("    {}", Found::from(hit).sentence(160)));
+        }
+    }
+    line("");
+    line("Parked (an operator can replay them once the cause is gone)");
+    let letters = dlq::look(&platform, None).await?;
+    dlq::put_back(&platform, &letters).await?;
+    for letter in &letters {
+        line(&format!("  {}", dlq::sentence(letter)));
+    }
+    platform.stop().await;
+    let ready = results
+        .iter()
+        .filter(|result| result.error.is_none())
+        .count();
+    let events = way.lock().map(|way| way.len()).unwrap_or_default();
+    line("");
+    line(&format!(
+        "{ready} of {} documents are ready, {events} events handled, {:.1} s",
+        results.len(),
+        begun.elapsed().as_secs_f64()
+    ));
+    go_on(&data);
+    Ok(Ended::Done)
+}
+
+/// The demo's own folder, begun anew each time.
+fn fresh_folder() -> Result<PathBuf, Error> {
+    let folder = PathBuf::from(".millrace").join("demo");
+    match std::fs::remove_dir_all(&folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(Error::failed(format!(
+                "could not empty {}: {error}",
+                folder.display()
+            )));
+        }
+    }
+    Ok(folder)
+}
+
+fn go_on(data: &std::path::Path) {
+    let data = data.display();
+    let millrace = std::env::args()
+        .next()
+        .unwrap_or_else(|| "millrace".to_owned());
+    eprintln!();
+    eprintln!("Go on with");
+    eprintln!("  {millrace} search \"…\" --user {USER} --data {data}");
+    eprintln!("  {millrace} dlq list --data {data}");
+    eprintln!("  {millrace} ingest FILES… --user you --data {data}");
+    eprintln!("  {millrace} up --data {data}");
+}

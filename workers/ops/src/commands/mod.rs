@@ -1,0 +1,9 @@
+//! One module a command.
+
+pub(crate) mod demo;
+pub(crate) mod dlq;
+pub(crate) mod feed;
+pub(crate) mod ingest;
+pub(crate) mod search;
+pub(crate) mod show;
+pub(crate) mod up;

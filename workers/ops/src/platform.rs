@@ -1,0 +1,464 @@
+//! The whole platform in this process, or a running one that this process attaches to.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use millrace_cloud::{Addressing, Clients, Settings, SystemClock};
+use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent};
+use millrace_documents::{
+    Documents, Names,
+    registry::{Place, Ways, delivery, documents},
+};
+use millrace_local::{
+    CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
+    Server, Storage, Template,
+    names::{CREDENTIAL, REGION},
+};
+use millrace_text::{Child, Extractor, Limits};
+use millrace_vectors::{ScanIndex, VectorIndex};
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+
+/// The template that is run when none is named: the repository's own.
+const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
+/// Where a running platform leaves its address for other commands.
+const ENDPOINT_FILE: &str = "endpoint";
+/// The folder of the vector index in the data folder.
+const INDEX_FOLDER: &str = "vectors";
+
+/// Why the platform could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenFailed {
+    /// There is nothing in the data folder.
+    #[error("there is no data in {0}: ingest something first, or name another folder with --data")]
+    NothingThere(PathBuf),
+    /// A running platform holds the data folder and the command needs it for itself.
+    #[error("{0} is in use by a running `millrace up`; stop it first, or use its endpoint")]
+    InUse(PathBuf),
+    /// Some part could not be set up.
+    #[error("could not open the platform in {data}: {message}")]
+    Part {
+        /// The data folder.
+        data: PathBuf,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+/// Where the data folder is kept.
+#[derive(Debug, Clone)]
+pub enum Home {
+    /// A folder.
+    Folder(PathBuf),
+    /// Nowhere: gone with the process.
+    Memory,
+}
+
+/// One outcome, to print.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    /// The worker.
+    pub worker: String,
+    /// What became of the record.
+    pub outcome: String,
+    /// What it was about.
+    pub subject: String,
+    /// Why, when it failed.
+    pub reason: Option<String>,
+    /// What the failure says.
+    pub message: Option<String>,
+    /// How often it was delivered, as far as its source counts.
+    pub attempt: u32,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:15} {:10} {} ({} ms)",
+            self.worker, self.outcome, self.subject, self.milliseconds
+        )?;
+        if let (Some(reason), Some(message)) = (&self.reason, &self.message) {
+            write!(f, "  {reason}: {}", crate::output::short(message, 160))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<&OutcomeEvent<'_>> for Said {
+    fn from(event: &OutcomeEvent<'_>) -> Self {
+        let reason = event.report.reason.as_ref();
+        Self {
+            worker: event.worker.to_owned(),
+            outcome: event.report.outcome.word().to_owned(),
+            subject: event.report.subject.clone(),
+            reason: reason.map(|reason| reason.code.to_string()),
+            message: reason.map(|reason| reason.message.clone()),
+            attempt: event.report.attempt,
+            milliseconds: u64::try_from(event.duration.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+type Heard = Box<dyn Fn(&Said) + Send>;
+type Listener = Arc<Mutex<Option<Heard>>>;
+
+/// The embedded cloud with the workers on it, or clients of a platform that runs elsewhere.
+pub struct Platform {
+    data: PathBuf,
+    cloud: Option<LocalCloud>,
+    clients: Clients,
+    names: Names,
+    documents: Documents,
+    deliveries: BTreeMap<String, Arc<Delivery>>,
+    running: Option<Running>,
+    server: Option<(Server, tokio::sync::oneshot::Sender<()>)>,
+    listener: Listener,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform")
+            .field("data", &self.data)
+            .field("embedded", &self.cloud.is_some())
+            .finish()
+    }
+}
+
+/// What invokes the workers in place of Lambda.
+struct InProcess {
+    deliveries: BTreeMap<String, Arc<Delivery>>,
+}
+
+#[async_trait]
+impl Functions for InProcess {
+    async fn invoke(
+        &self,
+        function: &FunctionConfig,
+        event: Value,
+        request_id: &str,
+        deadline: tokio::time::Instant,
+    ) -> Result<Value, FunctionError> {
+        let Some(delivery) = self.deliveries.get(&function.handler) else {
+            return Err(FunctionError::new(format!(
+                "there is no worker {:?}",
+                function.handler
+            )));
+        };
+        let invocation = Invocation {
+            request_id: request_id.to_owned(),
+            deadline,
+            trace_id: None,
+        };
+        let report = delivery.deliver(event, invocation).await;
+        match report.failed {
+            Some(failure) => Err(FunctionError::new(failure.chain())),
+            None => Ok(report.response),
+        }
+    }
+}
+
+impl Platform {
+    /// The platform in this folder, which is made when it is not there; attaches to one that runs on it.
+    pub async fn open(data: &Path) -> Result<Self, OpenFailed> {
+        match Self::open_owned(data).await {
+            Err(OpenFailed::InUse(_)) => Self::attach(data).await,
+            opened => opened,
+        }
+    }
+
+    /// The same, but a folder without data is an error.
+    pub async fn open_existing(data: &Path) -> Result<Self, OpenFailed> {
+        if !data.join("lock").exists() {
+            return Err(OpenFailed::NothingThere(data.to_owned()));
+        }
+        Self::open(data).await
+    }
+
+    /// The platform in this folder, for this process alone.
+    pub async fn open_owned(data: &Path) -> Result<Self, OpenFailed> {
+        Self::embedded(
+            Home::Folder(data.to_owned()),
+            Limits::default(),
+            Child::this_program(),
+        )
+        .await
+    }
+
+    /// The embedded platform.
+    pub async fn embedded(home: Home, limits: Limits, child: Child) -> Result<Self, OpenFailed> {
+        let data = match &home {
+            Home::Folder(data) => data.clone(),
+            Home::Memory => PathBuf::from("(memory)"),
+        };
+        let part = |message: String| OpenFailed::Part {
+            data: data.clone(),
+            message,
+        };
+        let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new())
+            .map_err(|error| part(error.to_string()))?;
+        let storage = match &home {
+            Home::Folder(data) => Storage::Directory(data.clone()),
+            Home::Memory => Storage::Memory,
+        };
+        let cloud = match LocalCloud::open(&template, storage).await {
+            Ok(cloud) => cloud,
+            Err(CloudError::Open(OpenError::InUse { .. })) => return Err(OpenFailed::InUse(data)),
+            Err(error) => return Err(part(chain(&error))),
+        };
+        let index: Arc<dyn VectorIndex> = match &home {
+            Home::Folder(data) => Arc::new(
+                ScanIndex::open(&data.join(INDEX_FOLDER))
+                    .map_err(|failure| part(failure.chain()))?,
+            ),
+            Home::Memory => Arc::new(ScanIndex::in_memory()),
+        };
+        let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
+        let extractor = Extractor::new(child, limits);
+        let mut platform =
+            Self::assemble(data, cloud.functions(), clients, index, extractor).await?;
+        platform.cloud = Some(cloud);
+        Ok(platform)
+    }
+
+    /// Clients of the platform that runs on this folder.
+    async fn attach(data: &Path) -> Result<Self, OpenFailed> {
+        let part = |message: String| OpenFailed::Part {
+            data: data.to_owned(),
+            message,
+        };
+        let Ok(endpoint) = std::fs::read_to_string(data.join(ENDPOINT_FILE)) else {
+            return Err(OpenFailed::InUse(data.to_owned()));
+        };
+        let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new())
+            .map_err(|error| part(error.to_string()))?;
+        let functions: Vec<FunctionConfig> = template
+            .functions
+            .into_iter()
+            .map(|function| function.config)
+            .collect();
+        let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
+        let index = ScanIndex::open_read_only(&data.join(INDEX_FOLDER))
+            .map_err(|failure| part(failure.chain()))?;
+        let extractor = Extractor::new(Child::this_program(), Limits::default());
+        Self::assemble(
+            data.to_owned(),
+            &functions,
+            clients,
+            Arc::new(index),
+            extractor,
+        )
+        .await
+    }
+
+    async fn assemble(
+        data: PathBuf,
+        functions: &[FunctionConfig],
+        clients: Clients,
+        index: Arc<dyn VectorIndex>,
+        extractor: Extractor,
+    ) -> Result<Self, OpenFailed> {
+        let part = |message: String| OpenFailed::Part {
+            data: data.clone(),
+            message,
+        };
+        let Some(first) = functions.first() else {
+            return Err(part("the template has no functions".to_owned()));
+        };
+        let settings = |function: &FunctionConfig| {
+            // What this machine's environment says goes before the template: keys are in no template.
+            let keys = [
+                "MILLRACE_EMBEDDER",
+                "MILLRACE_OPENAI_ENDPOINT",
+                "MILLRACE_OPENAI_KEY",
+            ];
+            let mut values = function.environment.clone();
+            values.extend(
+                keys.iter()
+                    .filter_map(|key| Some(((*key).to_owned(), std::env::var(key).ok()?))),
+            );
+            Settings::from_map(values)
+        };
+        let names =
+            Names::from_settings(&settings(first)).map_err(|error| part(error.to_string()))?;
+        let place = Place {
+            clients: clients.clone(),
+            index: Some(index),
+            extractor: Arc::new(extractor),
+            clock: Arc::new(SystemClock),
+        };
+        let product = documents(&settings(first), place)
+            .await
+            .map_err(|error| part(chain(&error)))?;
+        let listener: Listener = Arc::default();
+        let mut deliveries = BTreeMap::new();
+        for function in functions {
+            let ways = Ways::from_settings(&settings(function), &clients)
+                .map_err(|error| part(error.to_string()))?;
+            let made = delivery(
+                &function.handler,
+                product.clone(),
+                ways,
+                DeliverySettings::default(),
+            );
+            let Some(made) = made else {
+                return Err(part(format!(
+                    "the template's function {} names no worker",
+                    function.name
+                )));
+            };
+            let heard = listener.clone();
+            let made = made.with_metrics(Arc::new(move |event: &OutcomeEvent<'_>| {
+                if let Some(listener) = heard
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .as_ref()
+                {
+                    listener(&Said::from(event));
+                }
+            }));
+            deliveries.insert(function.handler.clone(), Arc::new(made));
+        }
+        Ok(Self {
+            data,
+            cloud: None,
+            clients,
+            names,
+            documents: product,
+            deliveries,
+            running: None,
+            server: None,
+            listener,
+        })
+    }
+
+    /// Calls this for every outcome from now on.
+    pub fn on_outcome(&self, listener: impl Fn(&Said) + Send + 'static) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    }
+
+    /// Starts event source mappings and everything else that moves; nothing when attached.
+    pub fn start(&mut self) {
+        if let (Some(cloud), None) = (&self.cloud, &self.running) {
+            self.running = Some(cloud.start(Arc::new(InProcess {
+                deliveries: self.deliveries.clone(),
+            })));
+        }
+    }
+
+    /// Serves the AWS endpoint, and leaves its address for other commands.
+    pub async fn serve(
+        &mut self,
+        address: SocketAddr,
+        beyond_loopback: bool,
+    ) -> Result<SocketAddr, OpenFailed> {
+        let part = |message: String| OpenFailed::Part {
+            data: self.data.clone(),
+            message,
+        };
+        let Some(cloud) = &self.cloud else {
+            return Err(OpenFailed::InUse(self.data.clone()));
+        };
+        let exposure = if beyond_loopback {
+            Exposure::AnyAddress
+        } else {
+            Exposure::LoopbackOnly
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let until_stopped = async move {
+            let _ = stopped.await;
+        };
+        let server =
+            millrace_local::serve(cloud.services(), address, exposure, until_stopped).await;
+        let server = server.map_err(|error| part(chain(&error)))?;
+        let bound = server.address();
+        let file = self.data.join(ENDPOINT_FILE);
+        std::fs::write(&file, format!("http://{bound}\n"))
+            .map_err(|error| part(error.to_string()))?;
+        self.server = Some((server, stop));
+        Ok(bound)
+    }
+
+    /// Returns once nothing moves any more; at once when attached.
+    pub async fn wait_idle(&self) {
+        if let (Some(cloud), Some(_)) = (&self.cloud, &self.running) {
+            if let Err(error) = cloud.wait_idle().await {
+                tracing::error!(%error, "could not see whether the platform is at rest");
+            }
+        }
+    }
+
+    /// Drains: nothing new begins, what runs is waited for.
+    pub async fn stop(&mut self) {
+        if let Some((server, stop)) = self.server.take() {
+            let _ = std::fs::remove_file(self.data.join(ENDPOINT_FILE));
+            let _ = stop.send(());
+            server.stopped().await;
+        }
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    /// The documents product.
+    pub fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    /// SDK clients of the platform.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Names of bucket and tables.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The embedded cloud, unless this process is attached to another's.
+    pub fn cloud(&self) -> Option<&LocalCloud> {
+        self.cloud.as_ref()
+    }
+
+    /// The delivery loop of a worker.
+    pub fn delivery(&self, worker: &str) -> Option<Arc<Delivery>> {
+        self.deliveries.get(worker).cloned()
+    }
+
+    /// The workers' names.
+    pub fn workers(&self) -> Vec<String> {
+        self.deliveries.keys().cloned().collect()
+    }
+
+    /// The names of the workers' queues.
+    pub fn queues(&self) -> Vec<String> {
+        self.workers()
+            .into_iter()
+            .map(|worker| format!("millrace-{worker}"))
+            .collect()
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
