@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("pdf_by_hand", pdf_by_hand),
     ("encrypted_office_files", encrypted_office_files),
+    (
+        "scratched_files_end_with_a_reason",
+        scratched_files_end_with_a_reason,
+    ),
     ("other_zip_files_are_named", other_zip_files_are_named),
 ];
 
@@ -247,4 +251,55 @@ fn other_zip_files_are_named() {
         ("word/document2.xml", BODY),
     ]);
     assert_eq!(extract(&renamed, "a").unwrap().format, Format::Docx);
+}
+
+/// Bytes overwritten, cut out and doubled at places that are the same in every run.
+fn scratched_files_end_with_a_reason() {
+    let files = [
+        zip_of(&[("word/document.xml", BODY), ("word/styles.xml", STYLES)]),
+        pdf_of(&["Each worker reads a message.", "It writes its chunks."]),
+        format!(
+            "<html><title>t</title><p>{}",
+            "<b>文件</b> &amp; <i>x</i>".repeat(50)
+        )
+        .into_bytes(),
+    ];
+    let limits = Limits {
+        wall: std::time::Duration::from_secs(20),
+        ..Limits::default()
+    };
+    let extractor = Extractor::new(Child::this_program(), limits);
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    for file in &files {
+        for round in 0..60 {
+            let mut scratched = file.clone();
+            for _ in 0..=next(4) {
+                let at = next(scratched.len());
+                let end = (at + 1 + next(40)).min(scratched.len());
+                match next(3) {
+                    0 => scratched[at] = next(256) as u8,
+                    1 => drop(scratched.drain(at..end)),
+                    _ => {
+                        let copy = scratched[at..end].to_vec();
+                        scratched.splice(at..at, copy);
+                    }
+                }
+            }
+            let reason = extractor
+                .extract(&scratched, "a")
+                .err()
+                .map(|error| error.reason());
+            let known = !matches!(
+                reason,
+                Some("worker-unavailable" | "time-limit" | "memory-limit")
+            );
+            assert!(known, "round {round}: {reason:?}");
+        }
+    }
 }
