@@ -66,7 +66,8 @@ impl QueueSource for FakeQueue {
     }
 }
 
-type Answer = Box<dyn Fn(&Value) -> Result<Value, FunctionError> + Send + Sync>;
+type Answered = Result<Value, FunctionError>;
+type Answer = Box<dyn Fn(&Value) -> Answered + Send + Sync>;
 
 /// A function that takes a second and keeps what it was invoked with.
 struct FakeFunction {
@@ -277,7 +278,7 @@ async fn only_what_is_not_reported_is_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_an_unknown_identifier_a_panic_and_a_timeout_delete_nothing() {
-    let answers: [fn(&Value) -> Result<Value, FunctionError>; 3] = [
+    let answers: [fn(&Value) -> Answered; 3] = [
         |_| Err(FunctionError::new("boom")),
         |_| Ok(json!({"batchItemFailures": [{"itemIdentifier": "stranger"}]})),
         |_| panic!("the worker died"),

@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::node::{Entry, Node, Value};
 use super::resources::Resource;
-use super::routing::STATEMENT;
+use super::routing::DOCUMENT;
 use super::scope::Scope;
 use crate::matching::Pattern;
 use crate::names;
@@ -149,11 +149,7 @@ fn policies(fields: &Fields<'_>) {
             continue;
         }
         let document = fields.below(policy, path);
-        document.idle(&[
-            ("Version", SCALAR),
-            ("Id", SCALAR),
-            ("Statement", Shape::List(&Shape::Map(STATEMENT))),
-        ]);
+        document.idle(DOCUMENT);
         document.finish();
     }
 }

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Rule,
     Function,
     Alarm,
+    ManagedPolicy,
 }
 
 /// Every known type with its CloudFormation name and the property that names the resource.
@@ -43,6 +44,11 @@ const KINDS: &[(Kind, &str, Option<&str>)] = &[
         Some("FunctionName"),
     ),
     (Kind::Alarm, "AWS::CloudWatch::Alarm", Some("AlarmName")),
+    (
+        Kind::ManagedPolicy,
+        "AWS::IAM::ManagedPolicy",
+        Some("ManagedPolicyName"),
+    ),
 ];
 
 impl Kind {
@@ -87,6 +93,7 @@ impl Identity {
         match self.kind {
             Kind::Queue => names::queue_url(&self.name),
             Kind::Topic => names::topic_arn(&self.name),
+            Kind::ManagedPolicy => format!("arn:aws:iam::{}:policy/{}", names::ACCOUNT, self.name),
             _ => self.name.clone(),
         }
     }
@@ -122,9 +129,11 @@ impl Identity {
                     names::ACCOUNT
                 ),
             )],
-            Kind::BucketPolicy | Kind::QueuePolicy | Kind::TopicPolicy | Kind::Subscription => {
-                Vec::new()
-            }
+            Kind::BucketPolicy
+            | Kind::QueuePolicy
+            | Kind::TopicPolicy
+            | Kind::ManagedPolicy
+            | Kind::Subscription => Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The section `Resources`: hands each resource to what knows its type, then checks how they fit.
 
-use super::fields::Fields;
+use super::fields::{Fields, Shape};
 use super::identity::{Identity, Kind};
 use super::model::{Mapping, Template};
 use super::node::{Node, Value};
@@ -8,6 +8,9 @@ use super::problems::closest;
 use super::scope::Scope;
 use super::{functions, routing, storage};
 use crate::names;
+
+/// What a policy of queues or topics belongs to.
+const LIST: Shape = Shape::List(&Shape::Scalar);
 
 /// A resource that is being read.
 pub(super) struct Resource<'a> {
@@ -90,7 +93,10 @@ fn read_one(template: &mut Template, kind: Kind, resource: Resource<'_>) {
         Kind::Subscription => template.subscriptions.push(routing::subscription(resource)),
         Kind::Rule => template.rules.extend(routing::rule(resource)),
         Kind::Function => template.functions.push(functions::function(resource)),
-        Kind::QueuePolicy | Kind::TopicPolicy | Kind::BucketPolicy => routing::policy(resource),
+        Kind::QueuePolicy => routing::policy(resource, ("Queues", LIST)),
+        Kind::TopicPolicy => routing::policy(resource, ("Topics", LIST)),
+        Kind::BucketPolicy => routing::policy(resource, ("Bucket", Shape::Scalar)),
+        Kind::ManagedPolicy => routing::policy(resource, ("Description", Shape::Scalar)),
         Kind::Alarm => routing::alarm(resource),
     }
 }

@@ -205,27 +205,23 @@ fn target(fields: Fields<'_>) -> Target {
     target
 }
 
-/// Who may do what: nothing on one machine, where everything belongs to one person.
-pub(super) fn policy(resource: Resource<'_>) {
+/// Who may do what: nothing on one machine, where everything belongs to one person. `own` is what this
+/// kind of policy has besides its document.
+pub(super) fn policy(resource: Resource<'_>, own: (&'static str, Shape)) {
     let fields = resource.properties;
-    fields.idle(&[
-        ("Queues", Shape::List(&SCALAR)),
-        ("Topics", Shape::List(&SCALAR)),
-        ("Bucket", SCALAR),
-        (
-            "PolicyDocument",
-            Shape::Map(&[
-                ("Version", SCALAR),
-                ("Id", SCALAR),
-                ("Statement", Shape::List(&Shape::Map(STATEMENT))),
-            ]),
-        ),
-    ]);
+    fields.idle(&[own, ("PolicyDocument", Shape::Map(DOCUMENT))]);
     fields.finish();
 }
 
+/// A policy document.
+pub(super) const DOCUMENT: &[(&str, Shape)] = &[
+    ("Version", SCALAR),
+    ("Id", SCALAR),
+    ("Statement", Shape::List(&Shape::Map(STATEMENT))),
+];
+
 /// A statement of a policy.
-pub(super) const STATEMENT: &[(&str, Shape)] = &[
+const STATEMENT: &[(&str, Shape)] = &[
     ("Sid", SCALAR),
     ("Effect", SCALAR),
     ("Principal", Shape::Any),
