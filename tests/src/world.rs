@@ -44,6 +44,7 @@ pub struct Pending {
 /// One world.
 pub struct World {
     cloud: LocalCloud,
+    clock: Arc<StillClock>,
     /// Counts the workers' calls and lets them fail. The test's own calls do not pass it.
     pub tap: Tap,
     /// The test's own clients.
@@ -61,10 +62,10 @@ impl World {
     /// A new world. `program` is the command that parses files as a child.
     pub async fn new(program: &str) -> Self {
         let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new()).unwrap();
-        let cloud =
-            LocalCloud::open_with_clock(&template, Storage::Memory, Arc::new(StillClock::new(NOW)))
-                .await
-                .unwrap();
+        let clock = Arc::new(StillClock::new(NOW));
+        let cloud = LocalCloud::open_with_clock(&template, Storage::Memory, clock.clone())
+            .await
+            .unwrap();
         let tap = Tap::new(http_client(cloud.services()));
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
@@ -96,6 +97,7 @@ impl World {
         }
         Self {
             cloud,
+            clock,
             tap,
             clients,
             names,
@@ -103,6 +105,12 @@ impl World {
             deliveries,
             streams: Mutex::default(),
         }
+    }
+
+    /// Lets a minute pass: what is uploaded afterwards has the same sequencer in every world, whatever was written
+    /// before.
+    pub fn later(&self) {
+        self.clock.advance(Duration::from_secs(60));
     }
 
     /// The services behind it.

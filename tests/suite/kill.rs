@@ -1,36 +1,29 @@
 //! Real death: `kill -9` of the running platform in mid-ingest, ten times over.
 
 use std::{
-    collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use millrace_cloud::{Clients, Clock as _, SystemClock};
+use millrace_documents::{
+    Names, UserId,
+    artefacts::ProcessedMetadata,
+    upload::{NewFile, document_of, upload},
+};
+use millrace_local::names::{CREDENTIAL, REGION};
+use millrace_ops::platform::Platform;
 
 use crate::PROGRAM;
 
 const FILES: usize = 200;
-const DEATHS: u32 = 10;
-
-/// A file that says something of its own, so that its chunk is its own.
-fn write_files(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
-    for number in 0..FILES {
-        let text = format!(
-            "Report {number}. Wheel number {number} turned {} times and ground {} sacks of flour.",
-            number * 7,
-            number * 3
-        );
-        std::fs::write(folder.join(format!("report-{number:03}.txt")), text).unwrap();
-    }
-}
+const DEATHS: u64 = 10;
 
 fn up(data: &Path) -> Child {
     let mut command = Command::new(PROGRAM);
     command
-        .args(["up", "--listen", "127.0.0.1:0", "--json", "--data"])
+        .args(["up", "--listen", "127.0.0.1:0", "--data"])
         .arg(data);
     command
         .stdout(Stdio::null())
@@ -39,94 +32,146 @@ fn up(data: &Path) -> Child {
         .unwrap()
 }
 
-fn wait_for_endpoint(data: &Path) {
+async fn wait_for_endpoint(data: &Path) {
     let begun = Instant::now();
     while !data.join("endpoint").exists() {
         assert!(
             begun.elapsed() < Duration::from_secs(60),
             "the platform did not come up"
         );
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn forget_endpoint(data: &Path) {
+/// Ends the platform without a warning.
+fn kill(platform: &mut Child, data: &Path) {
+    platform.kill().unwrap();
+    platform.wait().unwrap();
     let _ = std::fs::remove_file(data.join("endpoint"));
 }
 
-fn run(arguments: &[&str], data: &Path) -> (bool, String) {
-    let output = Command::new(PROGRAM)
-        .args(arguments)
-        .arg("--data")
-        .arg(data)
-        .output()
-        .unwrap();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr),
-    )
+/// Uploads every file, each until the platform has acknowledged it: what is acknowledged must not be lost.
+async fn upload_all(data: PathBuf, names: Names) {
+    let user = UserId::parse("ada").unwrap();
+    for number in 0..FILES {
+        let document = document_of(&user, &format!("report-{number}")).unwrap();
+        let text = format!(
+            "Report {number}. Wheel {number} turned {} times and ground {} sacks.",
+            number * 7,
+            number * 3
+        );
+        let file = NewFile {
+            document,
+            file_name: format!("report-{number:03}.txt"),
+            file_type: "text/plain".to_owned(),
+            bytes: text.into_bytes().into(),
+        };
+        loop {
+            if let Ok(endpoint) = std::fs::read_to_string(data.join("endpoint")) {
+                let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
+                let sent = upload(&clients, &names, file.clone(), SystemClock.now());
+                if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(2), sent).await {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Slow enough that every death meets uploads and events under way.
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
 }
 
-#[test]
-fn ten_deaths_in_mid_ingest_lose_nothing_and_double_nothing() {
-    let home = tempfile::tempdir().unwrap();
-    let (data, files) = (home.path().join("data"), home.path().join("files"));
-    write_files(&files);
-    // Objects and rows are written; nothing is processed yet when the first death comes.
-    let mut platform = up(&data);
-    wait_for_endpoint(&data);
-    let mut ingest = Command::new(PROGRAM)
-        .args(["ingest", "--user", "ada", "--json", "--data"])
-        .arg(&data)
-        .arg(&files)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut uploads_done = false;
-    for death in 0..DEATHS {
-        // Somewhere else in the work each time.
-        std::thread::sleep(Duration::from_millis(150 + u64::from(death * 97 % 400)));
-        platform.kill().unwrap();
-        platform.wait().unwrap();
-        if !uploads_done {
-            let _ = ingest.kill();
-            let _ = ingest.wait();
-            uploads_done = true;
+async fn ready(clients: &Clients, names: &Names) -> usize {
+    let mut ready = 0;
+    let mut from = None;
+    loop {
+        let scan = clients
+            .dynamodb
+            .scan()
+            .table_name(&names.documents_table)
+            .set_exclusive_start_key(from);
+        let page = scan.send().await.unwrap();
+        ready += page
+            .items()
+            .iter()
+            .filter(|row| row["status"].as_s().is_ok_and(|status| status == "ready"))
+            .count();
+        from = page.last_evaluated_key;
+        if from.is_none() {
+            return ready;
         }
-        forget_endpoint(&data);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_deaths_in_mid_ingest_lose_nothing_and_double_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let names = Platform::open_owned(&data).await.unwrap().names().clone();
+    let mut platform = up(&data);
+    let uploads = tokio::spawn(upload_all(data.clone(), names.clone()));
+    for death in 0..DEATHS {
+        wait_for_endpoint(&data).await;
+        // Somewhere else in the work each time.
+        tokio::time::sleep(Duration::from_millis(300 + death * 97 % 500)).await;
+        kill(&mut platform, &data);
         platform = up(&data);
-        wait_for_endpoint(&data);
     }
-    platform.kill().unwrap();
-    platform.wait().unwrap();
-    forget_endpoint(&data);
-    // What had not been uploaded when the first death came is uploaded now; the rest is only finished.
-    let (_, said) = run(
-        &["ingest", files.to_str().unwrap(), "--user", "ada", "--json"],
-        &data,
-    );
-    let results: Vec<Value> = said
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    assert_eq!(results.len(), FILES, "{said}");
-    let mut chunks = BTreeMap::new();
-    for result in &results {
-        assert_eq!(result["status"], "ready", "{result}");
-        let id = result["documentId"].as_str().unwrap();
-        let (worked, shown) = run(&["show", id, "--user", "ada", "--json"], &data);
-        assert!(worked, "{shown}");
-        let shown: Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
-        assert_eq!(shown["indexedChunks"], result["chunks"], "{result}");
-        chunks.insert(id.to_owned(), result["chunks"].clone());
+    uploads.await.unwrap();
+    wait_for_endpoint(&data).await;
+    let endpoint = std::fs::read_to_string(data.join("endpoint")).unwrap();
+    let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
+    let begun = Instant::now();
+    loop {
+        let ready = ready(&clients, &names).await;
+        if ready == FILES {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "only {ready} of {FILES} documents are ready"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(chunks.len(), FILES);
-    let (_, letters) = run(&["dlq", "list", "--json"], &data);
-    assert_eq!(
-        letters.lines().filter(|line| line.starts_with('{')).count(),
-        0,
-        "{letters}"
-    );
+    kill(&mut platform, &data);
+
+    let platform = Platform::open_owned(&data).await.unwrap();
+    let user = UserId::parse("ada").unwrap();
+    for number in 0..FILES {
+        let document = document_of(&user, &format!("report-{number}")).unwrap();
+        let list = platform
+            .documents()
+            .bucket()
+            .get(&document.metadata())
+            .await
+            .unwrap()
+            .unwrap();
+        let list: ProcessedMetadata = serde_json::from_slice(&list.bytes).unwrap();
+        let mut expected: Vec<_> = list
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.chunk_id.clone(), list.generation.clone()))
+            .collect();
+        expected.sort();
+        let mut indexed = platform
+            .documents()
+            .index()
+            .document_chunks("ada", document.id.as_str())
+            .await
+            .unwrap();
+        indexed.sort();
+        assert_eq!(
+            indexed, expected,
+            "report {number}: each chunk is in the index once"
+        );
+    }
+    let services = platform.cloud().unwrap().services();
+    for worker in platform.workers() {
+        let letters = services
+            .queues
+            .counts(&format!("millrace-{worker}-dlq"))
+            .await
+            .unwrap();
+        assert_eq!(letters.total(), 0, "{worker} has dead letters");
+    }
 }

@@ -111,12 +111,8 @@ async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
 async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing() {
     let text = FIRST.repeat(80);
     for stage in ["extract-text", "chunk-text", "embed-chunks", "index-chunks"] {
-        let world = World::new(PROGRAM).await;
         let document = document("ada", 4);
-        world.upload(&document, "first.txt", text.as_bytes()).await;
-        world.quiet_without(&[stage]).await;
-        let pending = world.receive(stage).await;
-        assert!(!pending.is_empty(), "{stage} has nothing to do");
+        let calm = calm_of_both(&text, &document).await;
         // Asleep after each of its calls in turn: the newer upload runs to its end, then it goes on.
         let calls = calls_of(&text, stage).await;
         for asleep_after in 0..calls {
@@ -136,6 +132,7 @@ async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing()
                     .await
             });
             world.tap.held().await;
+            world.later();
             world
                 .upload(&document, "second.txt", SECOND.as_bytes())
                 .await;
@@ -152,7 +149,6 @@ async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing()
             }
             world.quiet().await;
             let state = State::of(&world, &[&document]).await;
-            let calm = calm_of_both(&text, &document).await;
             assert_eq!(state, calm, "{stage}, asleep before call {asleep_after}");
         }
     }
@@ -174,6 +170,7 @@ async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> St
     let world = World::new(PROGRAM).await;
     world.upload(document, "first.txt", text.as_bytes()).await;
     world.quiet_without(&["extract-text"]).await;
+    world.later();
     world
         .upload(document, "second.txt", SECOND.as_bytes())
         .await;

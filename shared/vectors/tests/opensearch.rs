@@ -8,7 +8,7 @@ use std::env;
 
 use contract::{ANN, entry};
 use millrace_events::reason;
-use millrace_vectors::{Auth, Engine, ModelId, OpenSearchIndex, VectorIndex};
+use millrace_vectors::{Auth, Engine, ModelId, OpenSearchIndex, Service, VectorIndex};
 
 /// An index of its own; `None`, said so, where there is no server.
 fn index() -> Option<OpenSearchIndex> {
@@ -37,6 +37,31 @@ async fn it_keeps_the_contract() {
     contract::holds(&index).await;
 }
 
+/// A domain stands in for a collection: it shows writes after a second, and chooses ids when it is given none.
+#[tokio::test]
+async fn it_keeps_the_contract_by_fields_alone() {
+    let Some(index) = index() else { return };
+    contract::holds(&index.with_service(Service::Serverless)).await;
+}
+
+#[tokio::test]
+async fn two_attempts_at_once_leave_no_twins() {
+    let Some(index) = index() else { return };
+    let index = index.with_service(Service::Serverless);
+    index
+        .check(&ModelId::new("millrace-hashed-1"), 1536)
+        .await
+        .unwrap();
+    let entries: Vec<_> = (0..5)
+        .map(|number| entry(ANN, "twice", "1", number, &format!("page {number}")))
+        .collect();
+    let (first, second) = tokio::join!(index.put(&entries), index.put(&entries));
+    first.unwrap();
+    second.unwrap();
+    index.put(&entries).await.unwrap();
+    assert_eq!(index.document_chunks(ANN, "twice").await.unwrap().len(), 5);
+}
+
 #[tokio::test]
 async fn many_chunks_take_several_requests() {
     let Some(index) = index() else { return };
@@ -59,6 +84,11 @@ async fn what_the_index_refuses_is_said() {
     let Some(index) = index() else { return };
     let missing = index
         .search(ANN, &contract::embedding("x"), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(missing.reason(), reason::RESOURCE_MISSING);
+    let missing = index
+        .put(&[entry(ANN, "d", "1", 0, "x")])
         .await
         .unwrap_err();
     assert_eq!(missing.reason(), reason::RESOURCE_MISSING);

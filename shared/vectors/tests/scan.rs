@@ -55,6 +55,63 @@ async fn what_was_put_is_there_after_opening_again() {
     );
 }
 
+const CHILD_FOLDER: &str = "MILLRACE_TEST_CHILD_FOLDER";
+
+/// Not a test of its own: what [`what_was_acknowledged_survives_a_kill`] starts and kills.
+#[tokio::test]
+async fn child_that_puts_until_it_is_killed() {
+    let Ok(folder) = std::env::var(CHILD_FOLDER) else {
+        return;
+    };
+    let index = ScanIndex::open(Path::new(&folder)).unwrap();
+    let first = index.document_chunks(ANN, "d").await.unwrap().len() as u32;
+    for number in first.. {
+        index
+            .put(&[entry(ANN, "d", "1", number, &format!("text {number}"))])
+            .await
+            .unwrap();
+        // The harness catches `println!` in tests.
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), format!("put {number}\n").as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    use std::io::BufRead;
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = None;
+    for round in 0..4_u32 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "child_that_puts_until_it_is_killed",
+                "--nocapture",
+            ])
+            .env(CHILD_FOLDER, folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        for _ in 0..20 + round * 7 {
+            let line = lines.next().unwrap().unwrap();
+            acknowledged = line
+                .strip_prefix("put ")
+                .map(|number| number.parse::<usize>().unwrap())
+                .or(acknowledged);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let index = ScanIndex::open(folder.path()).unwrap();
+    let there = index.document_chunks(ANN, "d").await.unwrap().len();
+    assert!(
+        there > acknowledged.unwrap(),
+        "{there} chunks are there, {acknowledged:?} was the last acknowledged"
+    );
+}
+
 #[tokio::test]
 async fn there_is_one_writer_and_any_number_of_readers() {
     let folder = tempfile::tempdir().unwrap();
@@ -400,11 +457,11 @@ proptest! {
                     prop_assert_eq!(removed as usize, before - model.len());
                 }
                 Step::Reopen => {
-                    index = None;
+                    drop(index.take());
                     index = Some(ScanIndex::open(folder.path()).unwrap());
                 }
                 Step::Crash { user, bytes } => {
-                    index = None;
+                    drop(index.take());
                     tear(folder.path(), user, bytes);
                     // A reader meets the torn record before any writer has cut it off.
                     check_search(&reader, &model, user, &direction(5), 50);

@@ -21,8 +21,10 @@ use crate::{
 /// The command's `main`, after the extraction child had its chance.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter =
-        EnvFilter::try_from_env("MILLRACE_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_env("MILLRACE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("error,millrace_delivery::metrics=off"));
+    // Outcomes are printed by the commands; a panic's words may hold document text.
+    millrace_delivery::install_panic_hook();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

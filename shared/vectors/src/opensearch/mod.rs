@@ -5,6 +5,7 @@
 
 mod bulk;
 mod documents;
+mod listing;
 mod serverless;
 mod wire;
 
@@ -108,6 +109,13 @@ impl OpenSearchIndex {
     #[must_use]
     pub fn with_engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
+        self
+    }
+
+    /// As a domain or as a collection, where the endpoint's host does not tell: behind a proxy.
+    #[must_use]
+    pub fn with_service(mut self, service: Service) -> Self {
+        self.service = service;
         self
     }
 
@@ -263,6 +271,14 @@ impl VectorIndex for OpenSearchIndex {
         match self.service {
             Service::Serverless => serverless::put(&self.wire, entries).await,
             Service::Domain => {
+                // A bulk request to an index that is gone would make one without vectors.
+                if self.kept().await?.is_none() {
+                    let message = format!(
+                        "could not put chunks: there is no index {}",
+                        self.wire.index()
+                    );
+                    return Err(Failure::transient(reason::RESOURCE_MISSING, message));
+                }
                 let entries: Vec<&Entry> = entries.iter().collect();
                 bulk::put(&self.wire, &entries, bulk::Naming::ByChunk).await?;
                 self.refresh().await
@@ -328,7 +344,7 @@ impl VectorIndex for OpenSearchIndex {
         document_id: &str,
     ) -> Result<Vec<(String, String)>, Failure> {
         let query = documents::entries_of(user_id, document_id, Generations::All);
-        let listed = serverless::list(&self.wire, query).await?;
+        let listed = listing::list(&self.wire, query).await?;
         Ok(listed
             .into_iter()
             .map(|listed| (listed.chunk_id, listed.generation))

@@ -1,163 +1,164 @@
 //! What is different on a vector collection of OpenSearch Serverless.
 //!
 //! The service chooses `_id` itself, knows neither `_refresh` nor delete-by-query, and shows a write only
-//! after some seconds. So an entry is known by its fields: what is there already is not written
-//! again, what was written is waited for, and of twins that two attempts wrote, all but one are removed.
+//! after some seconds. So an entry is known by its fields, and a change is a loop that ends when what
+//! can be seen is what should be: what is there already is not written again, and of twins that two
+//! attempts wrote, all but one are removed.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use millrace_events::{Failure, reason};
-use opensearch::http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     bulk,
-    documents::{chunks, hits_of},
+    documents::chunks,
+    listing::{Listed, list},
     wire::Wire,
 };
 use crate::index::Entry;
 
-/// Documents on one page of a listing.
-const PAGE: usize = 1000;
-
 /// How long a write may take to be seen; the service says a minute at most.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(75);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// One document as a listing shows it.
-pub(super) struct Listed {
-    id: String,
-    pub(super) chunk_id: String,
-    pub(super) generation: String,
-}
-
-/// Every document that a query finds, by chunk id.
-pub(super) async fn list(wire: &Wire, query: Value) -> Result<Vec<Listed>, Failure> {
-    let mut listed: Vec<Listed> = Vec::new();
-    let mut after: Option<Value> = None;
-    loop {
-        let mut body = json!({
-            "size": PAGE,
-            "_source": ["chunkId", "generation"],
-            "query": query,
-            "sort": [{"chunkId": "asc"}, {"generation": "asc"}],
-        });
-        if let Some(after) = after.take() {
-            body["search_after"] = after;
-        }
-        let text = Some(body.to_string());
-        let mut answer = wire
-            .ask_index("list chunks", Method::Post, "/_search", &[], text)
-            .await?;
-        let page = hits_of(&mut answer);
-        let is_last = page.len() < PAGE;
-        after = page.last().map(|hit| hit["sort"].clone());
-        listed.extend(page.iter().map(|hit| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let source = &hit["_source"];
-            Listed {
-                id: text(&hit["_id"]),
-                chunk_id: text(&source["chunkId"]),
-                generation: text(&source["generation"]),
-            }
-        }));
-        if is_last {
-            return Ok(listed);
-        }
-    }
-}
-
-/// Puts entries in by their fields; they are visible, once each, when this returns.
+/// Puts entries in by their fields; they can be found, once each, when this returns.
 pub(super) async fn put(wire: &Wire, entries: &[Entry]) -> Result<(), Failure> {
-    let mut by_user: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    let mut by_user: HashMap<&str, HashMap<&str, &Entry>> = HashMap::new();
     for entry in entries {
-        by_user.entry(&entry.user_id).or_default().push(entry);
+        // Of the same chunk twice in one call, the later one counts.
+        by_user
+            .entry(&entry.user_id)
+            .or_default()
+            .insert(&entry.chunk_id, entry);
     }
-    for (user_id, entries) in by_user {
-        let ids: Vec<&str> = entries
-            .iter()
-            .map(|entry| entry.chunk_id.as_str())
-            .collect();
-        let there = list(wire, chunks(user_id, &ids)).await?;
-        let is_there = |entry: &Entry| {
-            let same = |listed: &Listed| {
-                listed.chunk_id == entry.chunk_id && listed.generation == entry.generation
-            };
-            there.iter().any(same)
-        };
-        let missing: Vec<&Entry> = entries
-            .iter()
-            .copied()
-            .filter(|entry| !is_there(entry))
-            .collect();
-        bulk::put(wire, &missing, bulk::Naming::ByService).await?;
-        let seen = wait_until_seen(wire, user_id, &entries).await?;
-        bulk::delete(wire, &superfluous(seen, &entries)).await?;
+    for (user_id, wanted) in by_user {
+        put_of_user(wire, user_id, &wanted).await?;
     }
     Ok(())
 }
 
-async fn wait_until_seen(
+async fn put_of_user(
     wire: &Wire,
     user_id: &str,
-    entries: &[&Entry],
-) -> Result<Vec<Listed>, Failure> {
-    let ids: Vec<&str> = entries
-        .iter()
-        .map(|entry| entry.chunk_id.as_str())
-        .collect();
-    let mut waited = Duration::ZERO;
+    wanted: &HashMap<&str, &Entry>,
+) -> Result<(), Failure> {
+    let ids: Vec<&str> = wanted.keys().copied().collect();
+    let mut patience = Patience::default();
+    let mut is_written = false;
+    let mut deleted: HashSet<String> = HashSet::new();
     loop {
-        let seen = list(wire, chunks(user_id, &ids)).await?;
-        let is_seen = |entry: &&Entry| {
-            seen.iter().any(|listed| {
-                listed.chunk_id == entry.chunk_id && listed.generation == entry.generation
-            })
-        };
-        if entries.iter().all(is_seen) {
-            return Ok(seen);
+        let plan = Plan::of(list(wire, chunks(user_id, &ids)).await?, wanted);
+        if plan.missing.is_empty() && plan.superfluous.is_empty() {
+            return Ok(());
         }
-        if waited >= VISIBLE_WITHIN {
-            let message = format!(
-                "chunks put into {} cannot be found after {waited:?}",
-                wire.index()
-            );
+        if !is_written {
+            bulk::put(wire, &plan.missing, bulk::Naming::ByService).await?;
+            is_written = true;
+        }
+        // The old ones leave when the new ones can be seen.
+        if plan.missing.is_empty() {
+            let fresh: Vec<String> = plan
+                .superfluous
+                .into_iter()
+                .filter(|id| deleted.insert(id.clone()))
+                .collect();
+            bulk::delete(wire, &fresh).await?;
+        }
+        patience
+            .wait(wire, "chunks that were put in cannot be found")
+            .await?;
+    }
+}
+
+/// What is between what is there and what should be.
+struct Plan<'a> {
+    missing: Vec<&'a Entry>,
+    /// The `_id`s of all but one of each chunk. The one that stays has the lowest `_id`: two attempts at
+    /// the same time choose the same one.
+    superfluous: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(mut there: Vec<Listed>, wanted: &HashMap<&str, &'a Entry>) -> Self {
+        there.sort_by(|left, right| left.id.cmp(&right.id));
+        let mut kept: HashSet<String> = HashSet::new();
+        let mut superfluous = Vec::new();
+        for listed in there {
+            let is_wanted = wanted
+                .get(listed.chunk_id.as_str())
+                .is_some_and(|entry| is_same(&listed, entry));
+            if is_wanted && !kept.contains(&listed.chunk_id) {
+                kept.insert(listed.chunk_id);
+            } else {
+                superfluous.push(listed.id);
+            }
+        }
+        let missing = wanted
+            .values()
+            .copied()
+            .filter(|entry| !kept.contains(&entry.chunk_id))
+            .collect();
+        Self {
+            missing,
+            superfluous,
+        }
+    }
+}
+
+fn is_same(listed: &Listed, entry: &Entry) -> bool {
+    listed.generation == entry.generation && listed.content == entry.content
+}
+
+/// Removes what a query finds; it cannot be found any more when this returns.
+pub(super) async fn remove(wire: &Wire, query: Value) -> Result<u64, Failure> {
+    let mut patience = Patience::default();
+    let mut deleted: HashSet<String> = HashSet::new();
+    let mut count = 0;
+    loop {
+        let there = list(wire, query.clone()).await?;
+        if there.is_empty() {
+            return Ok(count);
+        }
+        let ids = there.into_iter().map(|listed| listed.id);
+        let fresh: Vec<String> = ids.filter(|id| deleted.insert(id.clone())).collect();
+        count += bulk::delete(wire, &fresh).await?;
+        patience
+            .wait(wire, "chunks that were removed can still be found")
+            .await?;
+    }
+}
+
+/// Growing waits, up to what the service promises.
+struct Patience {
+    waited: Duration,
+    next: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            waited: Duration::ZERO,
+            next: FIRST_WAIT,
+        }
+    }
+}
+
+impl Patience {
+    async fn wait(&mut self, wire: &Wire, otherwise: &str) -> Result<(), Failure> {
+        if self.waited >= VISIBLE_WITHIN {
+            let message = format!("{otherwise} in {} after {:?}", wire.index(), self.waited);
             return Err(Failure::transient(reason::INDEX_UNAVAILABLE, message));
         }
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-        waited += LOOK_AGAIN_AFTER;
+        tokio::time::sleep(self.next).await;
+        self.waited += self.next;
+        self.next = (self.next * 2).min(LONGEST_WAIT);
+        Ok(())
     }
-}
-
-/// Of every chunk, all but the one of the wanted generation whose `_id` is the lowest: two attempts at the
-/// same time choose the same one.
-fn superfluous(mut seen: Vec<Listed>, entries: &[&Entry]) -> Vec<String> {
-    let wanted: HashMap<&str, &str> = entries
-        .iter()
-        .map(|entry| (entry.chunk_id.as_str(), entry.generation.as_str()))
-        .collect();
-    seen.sort_by(|left, right| left.id.cmp(&right.id));
-    let mut kept: Vec<String> = Vec::new();
-    let mut superfluous = Vec::new();
-    for listed in seen {
-        let is_wanted = wanted.get(listed.chunk_id.as_str()) == Some(&listed.generation.as_str());
-        if is_wanted && !kept.contains(&listed.chunk_id) {
-            kept.push(listed.chunk_id);
-        } else {
-            superfluous.push(listed.id);
-        }
-    }
-    superfluous
-}
-
-/// Removes what a query finds.
-pub(super) async fn remove(wire: &Wire, query: Value) -> Result<u64, Failure> {
-    let ids: Vec<String> = list(wire, query)
-        .await?
-        .into_iter()
-        .map(|listed| listed.id)
-        .collect();
-    bulk::delete(wire, &ids).await
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
             document_id: "d".to_owned(),
             generation: generation.to_owned(),
             chunk_index: 0,
-            content: String::new(),
+            content: "text".to_owned(),
             embedding: Embedding::try_new(vec![1.0], 1).unwrap(),
             file_name: String::new(),
             file_type: String::new(),
@@ -186,23 +187,29 @@ mod tests {
         }
     }
 
-    fn listed(id: &str, chunk_id: &str, generation: &str) -> Listed {
+    fn listed(id: &str, chunk_id: &str, generation: &str, content: &str) -> Listed {
+        let [id, chunk_id, generation, content] =
+            [id, chunk_id, generation, content].map(str::to_owned);
         Listed {
-            id: id.to_owned(),
-            chunk_id: chunk_id.to_owned(),
-            generation: generation.to_owned(),
+            id,
+            chunk_id,
+            generation,
+            content,
         }
     }
 
     #[test]
     fn of_twins_the_lowest_id_stays() {
-        let seen = vec![
-            listed("z", "a", "2"),
-            listed("m", "a", "2"),
-            listed("b", "a", "1"),
-            listed("c", "b", "2"),
+        let there = vec![
+            listed("z", "a", "2", "text"),
+            listed("m", "a", "2", "text"),
+            listed("b", "a", "1", "text"),
+            listed("c", "b", "2", "another text"),
         ];
         let (a, b) = (entry("a", "2"), entry("b", "2"));
-        assert_eq!(superfluous(seen, &[&a, &b]), ["b", "z"]);
+        let wanted = HashMap::from([("a", &a), ("b", &b)]);
+        let plan = Plan::of(there, &wanted);
+        assert_eq!(plan.superfluous, ["b", "c", "z"]);
+        assert_eq!(plan.missing, [&b]);
     }
 }

@@ -346,9 +346,20 @@ impl Log {
         }
         if self.durability == Some(Durability::Synced) {
             file.sync_data()?;
+            if self.end == 0 {
+                self.sync_folder()?;
+            }
         }
         self.end += bytes.len() as u64;
         Ok(())
+    }
+
+    /// A new name is on disk when its folder is.
+    fn sync_folder(&self) -> io::Result<()> {
+        match self.path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     /// Puts a file with only these records in the log's place. The new one is whole and on disk
@@ -356,16 +367,21 @@ impl Log {
     pub(super) fn replace(&mut self, records: &[u8]) -> Result<(), Failure> {
         let beside = self.path.with_extension("log.new");
         let epoch = self.epoch + 1;
+        // Should it fail after the rename, the next look finds the new file.
+        self.is_stale = true;
         let write = || -> io::Result<()> {
             let mut file = File::create(&beside)?;
             file.write_all(&head(epoch))?;
             file.write_all(records)?;
             file.sync_all()?;
-            fs::rename(&beside, &self.path)
+            fs::rename(&beside, &self.path)?;
+            // Else a power cut could bring the old file back, without what is appended from now on.
+            self.sync_folder()
         };
         write().map_err(|error| unavailable("compact", &self.path, error))?;
         self.epoch = epoch;
         self.end = HEAD_BYTES + records.len() as u64;
+        self.is_stale = false;
         Ok(())
     }
 }
