@@ -134,10 +134,10 @@ async fn remove_object(
     let Some(object) = documents.bucket.head(key).await? else {
         return Ok(());
     };
-    if let (Some(held), Some(through)) = (generation_of(&object), through) {
-        if held > through {
-            return Ok(());
-        }
+    if let (Some(held), Some(through)) = (generation_of(&object), through)
+        && held > through
+    {
+        return Ok(());
     }
     // Refused: somebody wrote a newer one between the look and the removal, which is theirs to keep.
     documents

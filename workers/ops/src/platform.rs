@@ -391,10 +391,10 @@ impl Platform {
 
     /// Returns once nothing moves any more; at once when attached.
     pub async fn wait_idle(&self) {
-        if let (Some(cloud), Some(_)) = (&self.cloud, &self.running) {
-            if let Err(error) = cloud.wait_idle().await {
-                tracing::error!(%error, "could not see whether the platform is at rest");
-            }
+        if let (Some(cloud), Some(_)) = (&self.cloud, &self.running)
+            && let Err(error) = cloud.wait_idle().await
+        {
+            tracing::error!(%error, "could not see whether the platform is at rest");
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// The child's processor time: 60 seconds, enough for some 5,000 pages of PDF.
     pub cpu: Duration,
-    /// From the child's start to its end: 120 seconds.
+    /// From the child's start to its end: 90 seconds, less than the function's own time.
     pub wall: Duration,
     /// The most pages: 10,000.
     pub pages: u32,
@@ -37,7 +37,7 @@ impl Default for Limits {
             expanded_bytes: 256 * MEBIBYTE,
             memory_bytes: 1024 * MEBIBYTE,
             cpu: Duration::from_secs(60),
-            wall: Duration::from_secs(120),
+            wall: Duration::from_secs(90),
             pages: 10_000,
         }
     }

@@ -148,7 +148,8 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         // A link to a folder could lead back here.
-        if !hidden && !(entry.is_symlink() && entry.is_dir()) {
+        let links_to_folder = entry.is_symlink() && entry.is_dir();
+        if !hidden && !links_to_folder {
             walk(&entry, files);
         }
     }
