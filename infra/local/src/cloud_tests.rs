@@ -386,3 +386,101 @@ async fn a_bucket_gets_the_event_and_a_topic_the_place() {
     assert_eq!(record["payload"], Value::Null);
     running.stop().await;
 }
+
+/// Takes its time with each message, and fails the first delivery of some.
+#[derive(Default)]
+struct Slow {
+    journal: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Functions for Slow {
+    async fn invoke(
+        &self,
+        _function: &FunctionConfig,
+        event: Value,
+        _request_id: &str,
+        _deadline: Instant,
+    ) -> Result<Value, crate::FunctionError> {
+        let record = &event["Records"][0];
+        let body = record["body"].as_str().unwrap();
+        let attempt = record["attributes"]["ApproximateReceiveCount"]
+            .as_str()
+            .unwrap();
+        self.journal.lock().unwrap().push(format!("{body} begins"));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.journal.lock().unwrap().push(format!("{body} ends"));
+        if body == "a1" && attempt == "1" {
+            return Err(crate::FunctionError::new("not yet"));
+        }
+        Ok(Value::Null)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_a_fifo_queue_waits_for_its_failed_message_and_other_groups_do_not() {
+    let text = "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Letters:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: letters.fifo
+      FifoQueue: true
+      ContentBasedDeduplication: true
+      VisibilityTimeout: 1
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: work
+      Runtime: provided.al2023
+      Timeout: 1
+      Events:
+        Letters:
+          Type: SQS
+          Properties: {Queue: !GetAtt Letters.Arn, BatchSize: 1, ScalingConfig: {MaximumConcurrency: 4}}
+";
+    let template = Template::parse(text, "fifo.yaml", &BTreeMap::new()).unwrap();
+    let cloud = LocalCloud::open(&template, Storage::Memory).await.unwrap();
+    for body in ["a1", "a2", "b1", "b2"] {
+        let message = crate::sqs::OutgoingMessage {
+            group: Some(body[..1].to_owned()),
+            ..crate::sqs::OutgoingMessage::new(body)
+        };
+        cloud
+            .services()
+            .queues
+            .send("letters.fifo", message)
+            .await
+            .unwrap();
+    }
+    let slow = Arc::new(Slow::default());
+    let running = cloud.start(Arc::clone(&slow) as Arc<_>);
+    settle(&cloud).await;
+    let journal = slow.journal.lock().unwrap().clone();
+    let of_group = |group: &str| -> Vec<String> {
+        journal
+            .iter()
+            .filter(|line| line.starts_with(group))
+            .cloned()
+            .collect()
+    };
+    let expected = [
+        "a1 begins",
+        "a1 ends",
+        "a1 begins",
+        "a1 ends",
+        "a2 begins",
+        "a2 ends",
+    ];
+    assert_eq!(of_group("a"), expected);
+    assert_eq!(
+        of_group("b"),
+        ["b1 begins", "b1 ends", "b2 begins", "b2 ends"]
+    );
+    let place = |line: &str| journal.iter().position(|known| known == line).unwrap();
+    assert!(
+        place("b2 ends") < place("a2 begins"),
+        "the other group went on: {journal:?}"
+    );
+    running.stop().await;
+}

@@ -47,7 +47,9 @@ impl Checkpoints {
     /// Where each lane of a mapping goes on, made at the first time.
     ///
     /// With another number of lanes, items change lanes: all of them then go on from the one that is
-    /// furthest behind, which repeats some records and loses none.
+    /// furthest behind, which repeats some records and loses none. A stream that ends before a
+    /// checkpoint lost its end (power was cut, a copy was put back) and will use those numbers again:
+    /// the checkpoint goes back to the end.
     pub(crate) async fn begin(
         &self,
         mapping: &StreamMapping,
@@ -56,7 +58,13 @@ impl Checkpoints {
         let stored = self.stored(&mapping.id, source.label())?;
         let positions = match stored {
             Stored::SameStream(positions) if positions.len() == mapping.lanes => {
-                return Ok(positions);
+                let latest = source.latest().await?;
+                let kept = positions.iter().map(|position| {
+                    std::cmp::min_by(position.clone(), latest.clone(), |left, right| {
+                        compare(left.as_deref(), right.as_deref())
+                    })
+                });
+                kept.collect()
             }
             Stored::SameStream(positions) => {
                 let furthest_behind = positions

@@ -1,5 +1,7 @@
 //! Where records come from: the small part of a queue and of a stream that an engine needs.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -100,6 +102,13 @@ pub(crate) struct ServiceStream {
     table: String,
     arn: String,
     label: String,
+    newest: Mutex<Option<Newest>>,
+}
+
+/// The newest record as of a count of changes.
+struct Newest {
+    changes: u64,
+    sequence: Option<String>,
 }
 
 impl ServiceStream {
@@ -110,7 +119,26 @@ impl ServiceStream {
             table: table.to_owned(),
             arn: stream.arn,
             label: stream.label,
+            newest: Mutex::new(None),
         })
+    }
+
+    /// Whether there is nothing after a position. Every lane of a mapping asks after every write to
+    /// any table: the first one looks, the others are told.
+    async fn ends_at(&self, position: &str) -> Result<bool, ServiceError> {
+        // Taken before looking: what is written later changes the count again.
+        let changes = *self.dynamo.changes().borrow();
+        {
+            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = newest.as_ref().filter(|known| known.changes == changes) {
+                return Ok(known.sequence.as_deref() == Some(position));
+            }
+        }
+        let sequence = self.latest().await?;
+        let at_end = sequence.as_deref() == Some(position);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(Newest { changes, sequence });
+        Ok(at_end)
     }
 }
 
@@ -125,6 +153,11 @@ impl StreamSource for ServiceStream {
     }
 
     async fn read(&self, after: Option<&str>, maximum: usize) -> Result<Vec<Value>, ServiceError> {
+        if let Some(after) = after
+            && self.ends_at(after).await?
+        {
+            return Ok(Vec::new());
+        }
         self.dynamo
             .stream_records(&self.table, after, maximum)
             .await

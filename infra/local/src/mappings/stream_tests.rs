@@ -777,6 +777,20 @@ async fn another_number_of_lanes_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_lost_its_end_is_read_from_where_it_ends_now() {
+    let stream = stream_of(5);
+    let checkpoints = Arc::new(Checkpoints::open(None).unwrap());
+    let first = World::restart(&stream, &checkpoints, &Arc::default(), mapping(), done).await;
+    seconds(1).await;
+    first.crash().await;
+    stream.records.lock().unwrap().truncate(3);
+    let second = World::restart(&stream, &checkpoints, &Arc::default(), mapping(), done).await;
+    stream.write("item-3", "written again");
+    seconds(1).await;
+    assert_eq!(second.invocations(), [vec![3]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_made_anew_is_read_from_its_beginning() {
     let checkpoints = Arc::new(Checkpoints::open(None).unwrap());
     let first = World::restart(
