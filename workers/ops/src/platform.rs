@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws_sdk_sqs::types::QueueAttributeName;
 use millrace_cloud::{Addressing, Clients, Settings, SystemClock};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent};
 use millrace_documents::{
@@ -30,6 +31,8 @@ use thiserror::Error;
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 /// Where a running platform leaves its address for other commands.
 const ENDPOINT_FILE: &str = "endpoint";
+/// How often the queues of a running platform are looked at.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// The folder of the vector index in the data folder.
 const INDEX_FOLDER: &str = "vectors";
 
@@ -389,13 +392,66 @@ impl Platform {
         Ok(bound)
     }
 
-    /// Returns once nothing moves any more; at once when attached.
+    /// Returns once nothing moves any more. Attached to a running platform: once the workers' queues are empty.
     pub async fn wait_idle(&self) {
-        if let (Some(cloud), Some(_)) = (&self.cloud, &self.running)
-            && let Err(error) = cloud.wait_idle().await
-        {
-            tracing::error!(%error, "could not see whether the platform is at rest");
+        match (&self.cloud, &self.running) {
+            (Some(cloud), Some(_)) => {
+                if let Err(error) = cloud.wait_idle().await {
+                    tracing::error!(%error, "could not see whether the platform is at rest");
+                }
+            }
+            (Some(_), None) => {}
+            (None, _) => {
+                // Between a worker's end and the next one's beginning a message is in neither queue: look twice.
+                let mut quiet = 0;
+                while quiet < 2 {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    quiet = if self.queues_are_empty().await {
+                        quiet + 1
+                    } else {
+                        0
+                    };
+                }
+            }
         }
+    }
+
+    async fn queues_are_empty(&self) -> bool {
+        for queue in self.queues() {
+            let Ok(url) = self
+                .clients
+                .sqs
+                .get_queue_url()
+                .queue_name(&queue)
+                .send()
+                .await
+            else {
+                return true;
+            };
+            let asked = self
+                .clients
+                .sqs
+                .get_queue_attributes()
+                .queue_url(url.queue_url().unwrap_or_default());
+            let Ok(answer) = asked.attribute_names(QueueAttributeName::All).send().await else {
+                return true;
+            };
+            let waiting = [
+                QueueAttributeName::ApproximateNumberOfMessages,
+                QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+                QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            ];
+            let counts = |name| {
+                answer
+                    .attributes()
+                    .and_then(|all| all.get(name))
+                    .is_some_and(|count| count != "0")
+            };
+            if waiting.iter().any(counts) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Drains: nothing new begins, what runs is waited for.
