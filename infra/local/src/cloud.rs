@@ -484,5 +484,4 @@ fn index_schemas(indexes: &serde_json::Value) -> std::collections::BTreeMap<Stri
 }
 
 #[cfg(test)]
-#[path = "cloud_tests.rs"]
 mod tests;

@@ -234,5 +234,4 @@ fn by_size(messages: Vec<Message>) -> Vec<Vec<Message>> {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;

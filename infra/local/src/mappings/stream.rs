@@ -369,5 +369,4 @@ fn written_millis(record: &Value) -> i64 {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod tests;

@@ -8,6 +8,7 @@
 mod fields;
 mod functions;
 mod identity;
+mod intrinsics;
 mod model;
 mod node;
 mod problems;

@@ -52,7 +52,7 @@ fn run(mut batch: Batch, poison: &[usize]) -> (Vec<Range<usize>>, Vec<Range<usiz
 fn a_batch_that_succeeds_is_invoked_once() {
     assert_eq!(
         run(batch(3, limits(OnError::Retry, Some(2))), &[]),
-        (Vec::from([0..3]), vec![])
+        (vec![Range { start: 0, end: 3 }], vec![])
     );
 }
 
