@@ -98,8 +98,8 @@ install() {
   echo "opensearch.sh: fetching OpenSearch $version into $home" >&2
   local dependency=org.apache.maven.plugins:maven-dependency-plugin:3.6.1
   write_project
-  mvn -q -B -f pom.xml "$dependency:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$home/lib" >&2
-  mvn -q -B "$dependency:copy" -Dartifact="org.opensearch.plugin:opensearch-knn:$version.0:zip" -DoutputDirectory="$home" >&2
+  mvn -q -B -Dstyle.color=never -f pom.xml "$dependency:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$home/lib" >&2
+  mvn -q -B -Dstyle.color=never "$dependency:copy" -Dartifact="org.opensearch.plugin:opensearch-knn:$version.0:zip" -DoutputDirectory="$home" >&2
   python3 -m zipfile -e "opensearch-knn-$version.0.zip" knn
   write_launcher
   javac -nowarn -cp "lib/*" -d classes TestNode.java >&2
@@ -122,7 +122,7 @@ readonly pid=$!
 
 for _ in $(seq 240); do
   if curl -sf -o /dev/null "$url/_cluster/health?wait_for_status=yellow&timeout=1s"; then
-    echo "READY pid=$pid $url"
+    printf "\n"; echo "READY pid=$pid $url"
     exit 0
   fi
   kill -0 "$pid" 2>/dev/null || { tail -20 "log-$port.txt" >&2; die "the server ended; its log is in $home/log-$port.txt"; }
