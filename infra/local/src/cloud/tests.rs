@@ -157,6 +157,21 @@ async fn every_worker_of_the_deployed_template_is_reached_by_its_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_was_at_the_end_wakes_for_what_comes_after() {
+    let cloud = LocalCloud::open(&deployed(), Storage::Memory)
+        .await
+        .unwrap();
+    let recorder = Arc::new(Recorder::default());
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    for round in 1..=5 {
+        put_row(&cloud, "d", &format!("round {round}")).await;
+        settle(&cloud).await;
+        assert_eq!(recorder.records("keep-progress").len(), round);
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_removed_row_reaches_the_worker_that_removes_and_no_other() {
     let cloud = LocalCloud::open(&deployed(), Storage::Memory)
         .await

@@ -381,6 +381,24 @@ async fn an_event_stays_below_six_megabytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_fifo_queue_what_comes_after_a_failure_is_not_even_tried() {
+    let body = "x".repeat(1_000_000);
+    for (queue, invocations) in [("work.fifo", 1), ("work", 2)] {
+        let ids: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+        let messages: Vec<(&str, &str)> =
+            ids.iter().map(|id| (id.as_str(), body.as_str())).collect();
+        let change = |mapping: &mut QueueMapping| mapping.queue = queue.to_owned();
+        let world = World::start(change, &messages, |_| Err(FunctionError::new("boom")));
+        world.after(5).await;
+        assert_eq!(
+            world.invocations().len(),
+            invocations,
+            "{queue}: ten megabytes are two events"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn stopping_waits_for_what_runs_and_takes_nothing_new() {
     let world = World::start(
         |mapping| mapping.batch_size = 1,
