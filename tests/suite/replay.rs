@@ -188,3 +188,23 @@ async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> St
     world.quiet().await;
     State::of(&world, &[document]).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_a_sleeper_took_away_is_put_back_and_the_document_becomes_ready() {
+    for stage in ["embed-chunks", "index-chunks"] {
+        let world = World::new(PROGRAM).await;
+        let document = document("ada", 5);
+        world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+        world.quiet_without(&[stage]).await;
+        let key = document.text();
+        let removal = world.clients.s3.delete_object().bucket(&world.names.bucket);
+        removal.key(key).send().await.unwrap();
+        world.quiet().await;
+        let state = State::of(&world, &[&document]).await;
+
+        let calm = World::new(PROGRAM).await;
+        calm.upload(&document, "first.txt", FIRST.as_bytes()).await;
+        calm.quiet().await;
+        assert_eq!(state, State::of(&calm, &[&document]).await, "{stage}");
+    }
+}

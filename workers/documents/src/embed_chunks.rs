@@ -21,6 +21,10 @@ use crate::{
 #[derive(Clone)]
 pub struct EmbedChunks(pub Documents);
 
+impl EmbedChunks {
+    const STEP: Step = Step::VectorsGenerated;
+}
+
 impl Worker for EmbedChunks {
     const NAME: &'static str = "embed-chunks";
     type Event = ObjectChange;
@@ -33,7 +37,7 @@ impl Worker for EmbedChunks {
         let Named::Metadata(document) = Named::of(&change.key)? else {
             return Ok(Outcome::Ignored("not a list of chunks"));
         };
-        let Some(chunked) = Chunked::read(documents, &document).await? else {
+        let Some(chunked) = Chunked::read(documents, &document, Self::STEP).await? else {
             return settle(documents, &document).await;
         };
         if chunked.text.progress.has_reached(Step::VectorsGenerated) {
@@ -108,10 +112,11 @@ pub(crate) struct Chunked {
 }
 
 impl Chunked {
-    /// `None`: gone, superseded, or of a document that was removed.
+    /// `None`: gone, superseded, or of a document that was removed. `step` is what the caller wants to reach.
     pub(crate) async fn read(
         documents: &Documents,
         document: &Document,
+        step: Step,
     ) -> Result<Option<Self>, Failure> {
         let key = document.metadata();
         let Some(object) = documents.bucket.get(&key).await? else {
@@ -119,6 +124,17 @@ impl Chunked {
         };
         let list: ProcessedMetadata = parse(&key, &object.bytes)?;
         let Some(text) = CurrentText::read(documents, document).await? else {
+            // A sleeper may have replaced or removed the text of the generation that counts: it is put back, and
+            // this record is not lost for it.
+            settle(documents, document).await?;
+            let progress = documents.progress.read(document).await?;
+            let due = progress
+                .is_some_and(|now| now.is_current(&list.generation) && !now.has_reached(step));
+            if due {
+                let message =
+                    "the text was not there, or was another upload's; it is being put back";
+                return Err(Failure::transient(reason::ARTEFACT_MISSING, message));
+            }
             return Ok(None);
         };
         if list.generation < text.generation {

@@ -33,7 +33,7 @@ impl Worker for IndexChunks {
         let Some(document) = embedded_document(&change.key)? else {
             return Ok(Outcome::Ignored("not embeddings"));
         };
-        let Some(chunked) = Chunked::read(documents, &document).await? else {
+        let Some(chunked) = Chunked::read(documents, &document, Step::Indexed).await? else {
             return settle(documents, &document).await;
         };
         if chunked.text.progress.has_reached(Step::Indexed) {

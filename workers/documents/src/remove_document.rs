@@ -119,7 +119,7 @@ impl RemoveDocument {
             Outcome::Superseded => return settle(documents, document).await,
             outcome => return Ok(outcome),
         }
-        remove_derived(documents, document, Some(through)).await?;
+        remove_derived(documents, document, through).await?;
         if let Some(removed_at) = removed_at {
             documents
                 .progress

@@ -22,8 +22,10 @@ pub async fn settle(documents: &Documents, document: &Document) -> Result<Outcom
         return Ok(Outcome::Superseded);
     };
     if progress.is_removed() {
-        let through = progress.removed_through.as_deref();
-        remove_derived(documents, document, through).await?;
+        // Without a sequencer the row was removed before any upload was claimed, and nothing was derived.
+        if let Some(through) = progress.removed_through.as_deref() {
+            remove_derived(documents, document, through).await?;
+        }
         return Ok(Outcome::Superseded);
     }
     let Some(generation) = progress.generation.clone() else {
@@ -93,17 +95,17 @@ pub async fn remove_surplus_chunks(
     }
     for chunk in documents.bucket.list(&document.chunks_folder()).await? {
         if chunk_index(&chunk.key).is_some_and(|index| index >= list.chunk_count) {
-            remove_object(documents, &chunk.key, Some(generation)).await?;
+            remove_object(documents, &chunk.key, generation).await?;
         }
     }
     Ok(())
 }
 
-/// Removes every artefact and index entry up to a generation, or all of them.
+/// Removes every artefact and index entry up to a generation.
 pub async fn remove_derived(
     documents: &Documents,
     document: &Document,
-    through: Option<&str>,
+    through: &str,
 ) -> Result<(), Failure> {
     for key in [
         document.embeddings(),
@@ -120,23 +122,17 @@ pub async fn remove_derived(
     }
     documents
         .index
-        .remove_document(document.user.as_str(), document.id.as_str(), through)
+        .remove_document(document.user.as_str(), document.id.as_str(), Some(through))
         .await?;
     Ok(())
 }
 
 /// Removes an artefact unless it is of a newer generation than `through`, or becomes so meanwhile.
-async fn remove_object(
-    documents: &Documents,
-    key: &str,
-    through: Option<&str>,
-) -> Result<(), Failure> {
+async fn remove_object(documents: &Documents, key: &str, through: &str) -> Result<(), Failure> {
     let Some(object) = documents.bucket.head(key).await? else {
         return Ok(());
     };
-    if let (Some(held), Some(through)) = (generation_of(&object), through)
-        && held > through
-    {
+    if generation_of(&object).is_some_and(|held| held > through) {
         return Ok(());
     }
     // Refused: somebody wrote a newer one between the look and the removal, which is theirs to keep.
