@@ -103,13 +103,24 @@ impl QueueEngine {
         };
         let window_end = Instant::now() + self.mapping.window;
         while messages.len() < batch_size && Instant::now() < window_end {
-            tokio::select! {
+            let more = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = tokio::time::sleep_until(window_end) => break,
-                visible = self.source.visible() => visible?,
+                visible = self.source.visible() => visible,
+            };
+            let room = batch_size - messages.len();
+            let received = match more {
+                Ok(()) => self.source.receive(room).await,
+                Err(error) => Err(error),
+            };
+            match received {
+                Ok(received) => messages.extend(received),
+                Err(error) => {
+                    tracing::error!(queue = self.source.name(), %error, "could not receive more");
+                    break;
+                }
             }
-            messages.extend(self.source.receive(batch_size - messages.len()).await?);
         }
         Ok(Some(Gathered { messages, busy }))
     }
