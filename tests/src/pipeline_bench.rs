@@ -26,6 +26,9 @@ const SAMPLES: [&str; 3] = [
     "beodeulnae-mill-guide-ko.pdf",
 ];
 
+/// Pages of the three together.
+const PAGES: usize = 9;
+
 fn main() {
     millrace_text::run_child_if_asked();
     let copies: usize = std::env::args()
@@ -105,6 +108,11 @@ async fn run(copies: usize) {
             .unwrap_or_default();
     }
     platform.stop().await;
+    assert_eq!(
+        pages as usize,
+        copies * PAGES,
+        "every copy of a file has the same pages"
+    );
     println!(
         "{} documents, {pages} pages, {seconds:.1} s: {:.1} pages per second",
         documents.len(),

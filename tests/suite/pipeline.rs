@@ -251,3 +251,36 @@ async fn an_edited_document_embeds_only_what_changed() {
         cached() - before
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_extraction_found_out_is_kept_when_the_next_workers_are_faster() {
+    let world = World::new(PROGRAM).await;
+    let document = document("ada", 28);
+    world.upload(&document, "mill.txt", FIRST.as_bytes()).await;
+    let event = world.receive("extract-text").await.remove(0).event;
+    let calls = {
+        let calm = World::new(PROGRAM).await;
+        calm.upload(&document, "mill.txt", FIRST.as_bytes()).await;
+        let event = calm.receive("extract-text").await.remove(0).event;
+        calm.tap.arm(None);
+        calm.deliver("extract-text", &event).await;
+        calm.tap.calls()
+    };
+    // Held at its last call, the step's own end: the text is there, and the others run on it.
+    world.tap.hold_at(calls.len() - 1);
+    let delivery = world.deliveries["extract-text"].clone();
+    let invocation = millrace_delivery::Invocation::lasting(std::time::Duration::from_secs(120));
+    let slow = tokio::spawn(async move { delivery.deliver(event, invocation).await });
+    world.tap.held().await;
+    world.quiet().await;
+    world.tap.release();
+    slow.await.unwrap();
+    world.quiet().await;
+    let row = row(
+        &State::of(&world, &[&document]).await,
+        "ai-assistant-documents",
+    );
+    assert_eq!(row["status"]["S"], "ready");
+    assert_eq!(row["metadata"]["M"]["language"]["S"], "en");
+    assert_eq!(row["metadata"]["M"]["wordCount"]["N"], "19");
+}

@@ -69,7 +69,7 @@ impl Worker for ExtractText {
             Claim::Current(progress) => progress,
             Claim::Superseded => return settle(documents, &document).await,
         };
-        if progress.has_reached(Step::TextExtracted) {
+        if progress.has_reached(Step::TextExtracted) && progress.derived.is_some() {
             return Ok(Outcome::Already);
         }
         let original = Original {

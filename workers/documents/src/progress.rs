@@ -131,6 +131,9 @@ pub struct Progress {
     pub removed_at: Option<String>,
     /// When this row last changed.
     pub updated_at: String,
+    /// How often it changed: whoever writes it whole asks that nobody did since it was read.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 impl Progress {
@@ -281,6 +284,8 @@ impl ProgressStore {
             .set("updatedAt", text(now))
             .remove("error")
             .remove("removedAt")
+            .remove("derived")
+            .add("revision", 1)
             .when(newer);
         let empty = || {
             AttributeValue::M(HashMap::from([(
@@ -359,17 +364,21 @@ impl ProgressStore {
         if !before.is_current(generation) {
             return Ok(Outcome::Superseded);
         }
-        if before.has_reached(step) {
+        let is_news = derived.is_some() && before.derived.is_none();
+        if before.has_reached(step) && !is_news {
             return Ok(Outcome::Already);
         }
         let mut after = before.clone();
-        after.reached = step as u8;
-        after.status = if step == Step::Indexed {
-            Status::Ready
-        } else {
-            Status::Processing
-        };
-        after.error = None;
+        // The next worker's event can be faster than this step's own end: then only what was found out is new.
+        if !before.has_reached(step) {
+            after.reached = step as u8;
+            after.status = if step == Step::Indexed {
+                Status::Ready
+            } else {
+                Status::Processing
+            };
+            after.error = None;
+        }
         now.clone_into(&mut after.updated_at);
         if let Some(derived) = derived {
             after.derived = Some(derived);
@@ -424,6 +433,7 @@ impl ProgressStore {
         let Some(row) = self.read_row(document).await? else {
             return Ok(Outcome::Superseded);
         };
+        after.revision = before.revision + 1;
         let projection = self.projection(document, &row, &mut after).await?;
         let put = Write::Put {
             table: self.names.progress_table.clone(),
@@ -476,6 +486,7 @@ impl ProgressStore {
             return Ok(Outcome::Already);
         }
         let mut after = before.clone();
+        after.revision = before.revision + 1;
         let projection = self.projection(document, &row, &mut after).await?;
         let put = Write::Put {
             table: self.names.progress_table.clone(),
@@ -589,6 +600,7 @@ impl ProgressStore {
             .set("status", text(Status::Removing.word()))
             .set_if_absent("reached", AttributeValue::N("0".to_owned()))
             .set("updatedAt", text(now))
+            .add("revision", 1)
             .when(older);
         match self
             .table
@@ -629,6 +641,7 @@ impl ProgressStore {
             .set("status", text(Status::Removed.word()))
             .set_if_absent("reached", AttributeValue::N("0".to_owned()))
             .set("updatedAt", text(now))
+            .add("revision", 1)
             .when(When::Absent("generation"))
             .when(When::Any(vec![
                 When::Absent("removedAt"),
@@ -694,6 +707,7 @@ impl ProgressStore {
             .remove("derived")
             .remove("writtenTitle")
             .remove("error")
+            .add("revision", 1)
             .when(removing(through));
         self.table
             .commit("say that the document is gone", vec![update.into()])
@@ -720,18 +734,13 @@ fn removing(through: &str) -> When {
     ])
 }
 
-/// Holds while nobody changed the row since it was read, as far as decisions hang on it.
+/// Holds while nobody changed the row since it was read.
 fn unchanged(before: &Progress) -> When {
-    let mut all = vec![
-        When::Equal("reached", AttributeValue::N(before.reached.to_string())),
-        When::Equal("status", text(before.status.word())),
-        When::Equal("updatedAt", text(&*before.updated_at)),
-    ];
-    all.push(match &before.generation {
-        Some(generation) => When::Equal("generation", text(generation)),
-        None => When::Absent("generation"),
-    });
-    When::All(all)
+    let same = When::Equal("revision", AttributeValue::N(before.revision.to_string()));
+    if before.revision == 0 {
+        return When::Any(vec![When::Absent("revision"), same]);
+    }
+    same
 }
 
 fn processing_status(reached: u8, error: Option<&ErrorSaid>) -> AttributeValue {
