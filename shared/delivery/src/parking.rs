@@ -146,6 +146,8 @@ mod tests {
             subject: "s".to_owned(),
             trace_id: None,
             event,
+            original: None,
+            edited_from: None,
         }
     }
 

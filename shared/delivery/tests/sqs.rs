@@ -56,6 +56,8 @@ fn parked() -> ParkedRecord {
         subject: "s".to_owned(),
         trace_id: None,
         event: json!({"id": "r"}),
+        original: None,
+        edited_from: None,
     }
 }
 

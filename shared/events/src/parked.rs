@@ -48,6 +48,12 @@ pub struct ParkedRecord {
     pub trace_id: Option<String>,
     /// The message as it first came; [`crate::open`] opens it.
     pub event: Value,
+    /// The event before an operator edited it for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Value>,
+    /// The letter that an operator edited to get this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_from: Option<Uuid>,
 }
 
 /// Why a record was parked.
@@ -78,18 +84,20 @@ impl ParkedRecord {
         reason: ParkedReason,
         parked_at: OffsetDateTime,
     ) -> Self {
-        let (event, earlier_attempts) = first_event(&message.raw);
+        let first = First::of(&message.raw);
         Self {
             millrace: ParkedFormat::V1,
             id: parked_id(worker, record_id),
             worker: worker.to_owned(),
             reason,
-            attempts: message.attempt.saturating_add(earlier_attempts),
+            attempts: message.attempt.saturating_add(first.attempts),
             parked_at,
             record_id: record_id.to_owned(),
             subject: subject.to_owned(),
             trace_id: message.trace_id.clone(),
-            event,
+            event: first.event,
+            original: first.original,
+            edited_from: first.edited_from,
         }
     }
 
@@ -133,17 +141,36 @@ pub(crate) fn content(value: &Value) -> Result<(&Value, &str, Option<&str>), Fai
 }
 
 /// What a message first was, and how often it was delivered before it was parked: a replayed record
-/// that is parked again must not carry its former parked record around it.
-fn first_event(raw: &Value) -> (Value, u32) {
-    let body = raw.get("body").and_then(Value::as_str);
-    let replayed = body
-        .and_then(|text| serde_json::from_str::<Value>(text).ok())
-        .filter(is_parked);
-    let parked = replayed.as_ref().or_else(|| is_parked(raw).then_some(raw));
-    let Some(parked) = parked else {
-        return (raw.clone(), 0);
-    };
-    let attempts = parked.get("attempts").and_then(Value::as_u64).unwrap_or(0);
-    let event = parked.get("event").cloned().unwrap_or_default();
-    (event, attempts.try_into().unwrap_or(u32::MAX))
+/// that is parked again must not carry its former parked record around it, nor forget what an operator edited.
+struct First {
+    event: Value,
+    attempts: u32,
+    original: Option<Value>,
+    edited_from: Option<Uuid>,
+}
+
+impl First {
+    fn of(raw: &Value) -> Self {
+        let body = raw.get("body").and_then(Value::as_str);
+        let replayed = body
+            .and_then(|text| serde_json::from_str::<Value>(text).ok())
+            .filter(is_parked);
+        let parked = replayed.as_ref().or_else(|| is_parked(raw).then_some(raw));
+        let Some(parked) = parked else {
+            return Self {
+                event: raw.clone(),
+                attempts: 0,
+                original: None,
+                edited_from: None,
+            };
+        };
+        let attempts = parked.get("attempts").and_then(Value::as_u64).unwrap_or(0);
+        let edited_from = parked.get("editedFrom").and_then(Value::as_str);
+        Self {
+            event: parked.get("event").cloned().unwrap_or_default(),
+            attempts: attempts.try_into().unwrap_or(u32::MAX),
+            original: parked.get("original").cloned(),
+            edited_from: edited_from.and_then(|text| text.parse().ok()),
+        }
+    }
 }

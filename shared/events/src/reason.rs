@@ -65,6 +65,14 @@ reasons! {
     RETRIES_EXHAUSTED = "retries-exhausted";
     /// A record that should be parked is larger than the dead-letter queue takes.
     PARKED_TOO_LARGE = "parked-too-large";
+    /// A queue moved the message to its dead letters after its maximum of receives; nobody said why.
+    REDRIVEN = "redriven";
+    /// A rule or a topic could not deliver the event to its target.
+    UNDELIVERED = "undelivered";
+    /// Lambda gave up an event or a batch after the function had failed on it.
+    INVOCATION_FAILED = "invocation-failed";
+    /// An event grew too old before it could be handled.
+    EVENT_EXPIRED = "event-expired";
     /// The worker is not there, or could not be set up.
     WORKER_UNAVAILABLE = "worker-unavailable";
     // AWS

@@ -2,8 +2,10 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 some item failed, 2 wrong use.
 
+pub mod audit;
 pub mod cli;
 mod commands;
+pub mod letters;
 mod output;
 pub mod platform;
 mod samples;
