@@ -3,6 +3,7 @@
 mod attempt;
 pub mod breaker;
 mod delivery;
+pub mod fixture;
 mod handler;
 pub mod lambda;
 mod metrics;
@@ -15,6 +16,7 @@ pub mod worker;
 
 pub use breaker::{Breaker, BreakerSettings};
 pub use delivery::{Delivery, Invocation};
+pub use fixture::{Expect, Fixture};
 pub use lambda::Registry;
 pub use metrics::{CountingSink, EmfSink, MetricSink, OutcomeEvent};
 pub use panics::install_panic_hook;

@@ -1,7 +1,7 @@
 //! What is said about a delivery: the response for Lambda, a line per record for everybody else.
 
 use millrace_events::{Failure, Outcome, Record};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -17,7 +17,7 @@ pub struct Report {
 }
 
 /// The one word for what became of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Said {
     /// The effect took place now.

@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod parked;
 pub mod reason;
 pub mod record;
+pub mod redact;
 
 pub use envelope::{Batch, DecodeError, Message, Receipt, Source, open, open_slice, trace_root};
 pub use outcome::{Class, Failure, Outcome};

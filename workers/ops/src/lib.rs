@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod cli;
 mod commands;
+pub mod fixture;
 pub mod letters;
 mod output;
 pub mod platform;

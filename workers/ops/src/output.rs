@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write as _};
 
-use millrace_events::Failure;
+use millrace_events::{Failure, Reason};
 use serde::Serialize;
 
 /// A command that did what it was asked.
@@ -74,6 +74,12 @@ pub(crate) fn json<T: Serialize>(value: &T) {
         Ok(text) => line(&text),
         Err(error) => eprintln!("millrace: could not write JSON: {error}"),
     }
+}
+
+/// Where the repository says what a reason code means and what to do; `None` for words that are no reason code.
+pub(crate) fn docs_link(code: &str) -> Option<String> {
+    let reason = Reason::from_code(code)?;
+    Some(format!("docs/reasons.md#{reason}"))
 }
 
 /// A text on one line, cut to so many characters.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     cli::Feed,
-    output::{Ended, Error, json, line},
+    output::{Ended, Error, docs_link, json, line},
     platform::Platform,
 };
 
@@ -32,6 +32,8 @@ struct FedRecord {
 struct FedReason {
     code: String,
     message: String,
+    /// Where it is said what to do about it.
+    docs: Option<String>,
 }
 
 pub(crate) async fn run(asked: Feed) -> Result<Ended, Error> {
@@ -92,7 +94,8 @@ fn fed_record(record: RecordReport) -> FedRecord {
         subject: record.subject,
         outcome: record.outcome.word().to_owned(),
         reason: record.reason.map(|reason| FedReason {
-            code: reason.code.to_string(),
+            docs: docs_link(reason.code),
+            code: reason.code.to_owned(),
             message: reason.message,
         }),
     }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     cli::Ingest,
-    output::{Ended, Error, json, line},
+    output::{Ended, Error, docs_link, json, line},
     platform::Platform,
 };
 
@@ -48,6 +48,18 @@ pub(crate) struct Ingested {
 pub(crate) struct Said {
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Where it is said what to do about it.
+    pub(crate) docs: Option<String>,
+}
+
+impl Said {
+    fn new(code: &str, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            message,
+            docs: docs_link(code),
+        }
+    }
 }
 
 impl Ingested {
@@ -60,14 +72,11 @@ impl Ingested {
             words: None,
             chunks: None,
             language: None,
-            error: Some(Said {
-                code: code.to_owned(),
-                message,
-            }),
+            error: Some(Said::new(code, message)),
         }
     }
 
-    /// `ready   mill.pdf   3 pages, 812 words, 4 chunks, en`
+    /// `ready   mill.pdf   3 pages, 812 words, 4 chunks, en`, `error   lost.pdf   the file … [docs/reasons.md#damaged-file]`
     pub(crate) fn sentence(&self) -> String {
         let name = Path::new(&self.file)
             .file_name()
@@ -75,7 +84,8 @@ impl Ingested {
                 name.to_string_lossy().into_owned()
             });
         if let Some(said) = &self.error {
-            return format!("{:6} {name}  {} [{}]", self.status, said.message, said.code);
+            let link = said.docs.as_ref().unwrap_or(&said.code);
+            return format!("{:6} {name}  {} [{link}]", self.status, said.message);
         }
         let mut facts = Vec::new();
         facts.extend(self.pages.map(|n| format!("{n} pages")));
@@ -323,9 +333,9 @@ async fn describe(
         words: derived.map(|derived| derived.word_count),
         chunks: list.map(|list| list.chunk_count),
         language: derived.and_then(|derived| derived.language.clone()),
-        error: progress.error.as_ref().map(|said| Said {
-            code: said.code.clone(),
-            message: said.message.clone(),
-        }),
+        error: progress
+            .error
+            .as_ref()
+            .map(|said| Said::new(&said.code, said.message.clone())),
     })
 }
