@@ -16,6 +16,8 @@ pub enum Addressing {
 pub struct Clients {
     /// Tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Tables' streams, read by hand: workers are handed their records by Lambda.
+    pub streams: aws_sdk_dynamodbstreams::Client,
     /// Objects.
     pub s3: aws_sdk_s3::Client,
     /// Queues.
@@ -34,6 +36,7 @@ impl Clients {
             .build();
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(config),
+            streams: aws_sdk_dynamodbstreams::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),

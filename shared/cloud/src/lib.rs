@@ -10,6 +10,7 @@ pub mod errors;
 pub mod objects;
 pub mod retry;
 pub mod settings;
+pub mod streams;
 pub mod tap;
 
 pub use clients::{Addressing, Clients};
@@ -17,4 +18,5 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use errors::classify;
 pub use objects::{Bucket, Condition, Listed, Object, Put, PutOutcome};
 pub use settings::{SettingError, Settings};
+pub use streams::{StreamRange, StreamReader};
 pub use tap::{Fault, Tap};

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use operations::SHARD;
 pub use streams::StreamDescription;
 
 use crate::clock::Clock;
@@ -123,6 +124,9 @@ impl Dynamo {
 
     fn call_blocking(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, CallError> {
         let side = self.lock();
+        if operation == "GetShardIterator" {
+            streams::check_position(&side, request, self.shared.clock.now_millis())?;
+        }
         let result = operations::run(&self.shared, &side, operation, request);
         drop(side);
         if result.is_ok() && operations::writes(operation) {

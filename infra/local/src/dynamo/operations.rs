@@ -13,8 +13,8 @@ use crate::names;
 /// The region that the engine writes into its ARNs.
 const ENGINE_REGION: &str = "dynoxide";
 
-/// The id of the one shard that a stream has.
-const SHARD: &str = "shardId-00000000000000000001-00000001";
+/// The id of the one shard that a stream has: in this API, and in what is told of discarded batches.
+pub(crate) const SHARD: &str = "shardId-00000000000000000001-00000001";
 
 type Answer = Result<Vec<u8>, DynoxideError>;
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
+use super::CallError;
 use crate::error::ServiceError;
 use crate::names;
 
@@ -221,6 +222,57 @@ pub(super) fn records(
         }
     }
     Ok(events)
+}
+
+/// What a `GetShardIterator` request is refused for and the engine knows nothing of: a stream that the table
+/// has no more, and a record that is older than the retention.
+pub(super) fn check_position(
+    side: &Connection,
+    request: &[u8],
+    now_millis: i64,
+) -> Result<(), CallError> {
+    let request: Value = serde_json::from_slice(request).unwrap_or_default();
+    let arn = request["StreamArn"].as_str().unwrap_or_default();
+    let table = arn.split('/').nth(1).unwrap_or_default();
+    let internal = |error: ServiceError| refused("InternalServerError", 500, &error.to_string());
+    if describe(side, table).is_ok_and(|stream| stream.arn != arn) {
+        let message = format!("Requested resource not found: Stream: {arn} not found");
+        return Err(refused("ResourceNotFoundException", 400, &message));
+    }
+    let Some(public) = request["SequenceNumber"].as_str() else {
+        return Ok(());
+    };
+    // The engine says what is wrong with what is no number.
+    let Ok(wanted) = stored_sequence_number(public) else {
+        return Ok(());
+    };
+    let oldest = oldest_record(side, table, oldest_kept(now_millis)).map_err(internal)?;
+    if request["ShardIteratorType"] == "AT_SEQUENCE_NUMBER"
+        && oldest.is_none_or(|oldest| wanted < oldest)
+    {
+        let message = format!(
+            "The operation attempted to read past the oldest stream record in a shard: {public}"
+        );
+        return Err(refused("TrimmedDataAccessException", 400, &message));
+    }
+    Ok(())
+}
+
+fn refused(code: &str, status: u16, message: &str) -> CallError {
+    let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
+    CallError {
+        status,
+        body: body.to_string(),
+    }
+}
+
+/// The stored number of the oldest record that is young enough.
+fn oldest_record(side: &Connection, table: &str, oldest: i64) -> Result<Option<i64>, ServiceError> {
+    let mut statement = side.prepare_cached(
+        "SELECT MIN(CAST(sequence_number AS INTEGER)) FROM _stream_records
+         WHERE table_name = ?1 AND created_at >= ?2",
+    )?;
+    Ok(statement.query_row(params![table, oldest], |row| row.get(0))?)
 }
 
 fn logged_after(

@@ -9,13 +9,11 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::batch::{Condition, Entry};
+use crate::dynamo::SHARD;
 use crate::services::Services;
 use crate::sns::Publication;
 use crate::sqs::OutgoingMessage;
 use crate::template::Destination;
-
-/// There is one shard a table here.
-pub(super) const SHARD: &str = "shardId-00000000000000000000-00000001";
 
 /// Where discarded batches are described.
 #[async_trait]

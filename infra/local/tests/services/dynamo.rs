@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
     StreamSpecification, StreamViewType, TimeToLiveSpecification, TransactWriteItem, Update,
 };
-use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+use aws_sdk_dynamodbstreams::{error::ProvideErrorMetadata as _, types::ShardIteratorType};
 use millrace_local::clock::{Clock, ManualClock, SystemClock};
 use millrace_local::{Services, Storage, sdk_config};
 use serde_json::Value;
@@ -478,6 +478,40 @@ async fn a_stream_forgets_after_a_day_but_counts_on() {
     put(&client, "a", 4).await;
     let next = services.dynamo.latest_sequence_number(TABLE).await.unwrap();
     assert!(next > last, "{next:?} after {last:?}");
+}
+
+/// Where the Streams API is asked to begin, and the code with which it refuses.
+async fn refusal(config: &SdkConfig, arn: &str, at: &str) -> Option<String> {
+    let streams = aws_sdk_dynamodbstreams::Client::new(config);
+    let asked = streams
+        .get_shard_iterator()
+        .stream_arn(arn)
+        .shard_id("shardId-00000000000000000001-00000001")
+        .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+        .sequence_number(at);
+    let error = asked.send().await.err()?;
+    error.into_service_error().code().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_record_that_was_trimmed_and_a_stream_that_was_replaced_are_refused() {
+    let clock = ManualClock::new(SystemClock.now_millis());
+    let services = Services::open(&Storage::Memory, Arc::new(clock.clone())).unwrap();
+    let config = sdk_config(&services);
+    let client = Client::new(&config);
+    create_table(&client).await;
+    put(&client, "a", 1).await;
+    let arn = services.dynamo.stream(TABLE).unwrap().arn;
+    let first = services.dynamo.latest_sequence_number(TABLE).await.unwrap();
+    let first = first.unwrap();
+    assert_eq!(refusal(&config, &arn, &first).await, None);
+    let former = format!("{arn}0");
+    let code = refusal(&config, &former, &first).await;
+    assert_eq!(code.as_deref(), Some("ResourceNotFoundException"));
+
+    clock.advance(Duration::from_secs(25 * 60 * 60));
+    let code = refusal(&config, &arn, &first).await;
+    assert_eq!(code.as_deref(), Some("TrimmedDataAccessException"));
 }
 
 /// With the engine's own log, unindexed, the last writes would take several

@@ -171,7 +171,7 @@ async fn exhausted_retries_discard_the_batch_tell_the_destination_and_go_on() {
             "version": "1.0",
             "timestamp": null,
             "DDBStreamBatchInfo": {
-                "shardId": "shardId-00000000000000000000-00000001",
+                "shardId": crate::dynamo::SHARD,
                 "startSequenceNumber": "999999998",
                 "endSequenceNumber": "999999999",
                 "approximateArrivalOfFirstRecord": "2026-09-21T14:13:20Z",
