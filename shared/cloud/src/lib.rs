@@ -19,4 +19,4 @@ pub use errors::classify;
 pub use objects::{Bucket, Condition, Listed, Object, Put, PutOutcome};
 pub use settings::{SettingError, Settings};
 pub use streams::{StreamRange, StreamReader};
-pub use tap::{Fault, Tap};
+pub use tap::{Arbiter, Call, Fault, Lost, Tap};

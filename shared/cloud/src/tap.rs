@@ -1,34 +1,50 @@
 //! The tap: sits between the SDK clients and their connector.
 //!
-//! It counts and names every call, and on a test's wish lets one call fail before it is sent, fail after
-//! it took effect, be throttled, hang, or end the process that made it.
+//! It counts and names every call, and on a test's wish lets one call fail before it is sent or after it
+//! took effect, be throttled, time out, lose its connection, sleep, or end the process that made it. What
+//! is to befall a call is said in advance ([`Tap::arm`], [`Tap::hold_at`]) or decided call by call by an
+//! [`Arbiter`]. Calls that are no SDK calls (the vector index) go through [`Tap::pass`].
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use aws_smithy_runtime_api::{
-    client::{
-        http::{
-            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
-            SharedHttpClient, SharedHttpConnector,
-        },
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-        runtime_components::RuntimeComponents,
-    },
-    http::StatusCode,
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use aws_smithy_types::body::SdkBody;
+
+use async_trait::async_trait;
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use tokio::sync::Notify;
+
+mod answers;
+
+use answers::Wire;
 
 /// What befalls a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
-    /// The connection fails; the service never saw the request.
-    FailBefore,
-    /// The request took effect; the answer is lost.
-    FailAfter,
-    /// The service answers that it has too much to do.
+    /// The service answers with an internal error (500) and has done nothing.
+    ErrorBefore,
+    /// The request took effect, and the service answers with an internal error (500).
+    ErrorAfter,
+    /// The service answers that it has too much to do, and has done nothing.
     Throttle,
-    /// The process ends before the request is sent: this call and all later ones never return.
+    /// No answer comes in time; the service never saw the request. Nobody waits for real: the time-out
+    /// is told at once.
+    TimeoutBefore,
+    /// The request took effect; no answer comes in time.
+    TimeoutAfter,
+    /// The request took effect; the connection breaks in the middle of the answer's body, or before the
+    /// answer when it has none.
+    ConnectionLost,
+    /// The process ends before the request is sent: this call and all others under way never return.
     DieBefore,
     /// The process ends after the request took effect.
     DieAfter,
@@ -36,31 +52,88 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, for tests that try them all.
-    pub const ALL: [Fault; 5] = [
-        Fault::FailBefore,
-        Fault::FailAfter,
+    pub const ALL: [Fault; 8] = [
+        Fault::ErrorBefore,
+        Fault::ErrorAfter,
         Fault::Throttle,
+        Fault::TimeoutBefore,
+        Fault::TimeoutAfter,
+        Fault::ConnectionLost,
         Fault::DieBefore,
         Fault::DieAfter,
     ];
+
+    /// Whether it ends the process.
+    pub fn is_death(self) -> bool {
+        matches!(self, Self::DieBefore | Self::DieAfter)
+    }
 }
 
-#[derive(Debug, Default)]
+/// A call that is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// How many calls came before it since the tap began anew.
+    pub number: usize,
+    /// `S3 PUT /bucket/key`, `DynamoDB_20120810.PutItem`, `AmazonSQS.SendMessage`, or the name given to
+    /// [`Tap::pass`].
+    pub name: String,
+}
+
+/// Decides what befalls each call, and when it goes on.
+#[async_trait]
+pub trait Arbiter: Send + Sync {
+    /// Asked before each call. The call waits until this answers, so an arbiter can put calls in an order
+    /// of its choice. `None`: nothing befalls it. May be dropped at any await, with the call.
+    async fn before(&self, call: Call) -> Option<Fault>;
+}
+
+/// What a caller of [`Tap::pass`] gets to see instead of its answer.
+#[derive(Debug)]
+pub enum Lost<T> {
+    /// The service failed inside.
+    Error,
+    /// It has too much to do.
+    Throttled,
+    /// No answer came in time.
+    TimedOut,
+    /// The connection broke while this was being answered.
+    Disconnected(T),
+}
+
+/// What is to befall the calls to come.
+#[derive(Clone, Default)]
+enum Plan {
+    #[default]
+    Nothing,
+    Fault(usize, Fault),
+    Hold(usize),
+    Arbiter(Arc<dyn Arbiter>),
+}
+
+#[derive(Default)]
 struct State {
     calls: Vec<String>,
-    fault: Option<(usize, Fault)>,
+    plan: Plan,
     dead: bool,
-    hold: Option<usize>,
+    /// How many processes have ended. A call of an earlier one never returns.
+    deaths: u64,
     holding: bool,
 }
 
 /// Counts calls and injects faults.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tap {
     inner: SharedHttpClient,
     state: Arc<Mutex<State>>,
-    death: Arc<tokio::sync::Notify>,
-    sleep: Arc<tokio::sync::Notify>,
+    changed: Arc<Notify>,
+}
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tap")
+            .field("calls", &self.lock().calls.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tap {
@@ -69,8 +142,7 @@ impl Tap {
         Self {
             inner,
             state: Arc::default(),
-            death: Arc::default(),
-            sleep: Arc::default(),
+            changed: Arc::default(),
         }
     }
 
@@ -81,35 +153,50 @@ impl Tap {
 
     /// Begins anew: no calls, nobody dead, and `fault` at the call of that number (from 0), if one is given.
     pub fn arm(&self, fault: Option<(usize, Fault)>) {
-        *self.lock() = State {
-            fault,
-            ..State::default()
-        };
-    }
-
-    /// Every call since [`Tap::arm`]: `S3 PUT /bucket/key`, `DynamoDB_20120810.PutItem`.
-    pub fn calls(&self) -> Vec<String> {
-        self.lock().calls.clone()
-    }
-
-    /// Returns once a call met [`Fault::DieBefore`] or [`Fault::DieAfter`].
-    pub async fn died(&self) {
-        loop {
-            let told = self.death.notified();
-            if self.lock().dead {
-                return;
-            }
-            told.await;
-        }
+        self.begin(fault.map_or(Plan::Nothing, |(number, fault)| Plan::Fault(number, fault)));
     }
 
     /// Begins anew, and holds the call of that number (from 0) before it is sent, until [`Tap::release`]: its owner
     /// sleeps. Calls of others pass meanwhile.
     pub fn hold_at(&self, number: usize) {
-        *self.lock() = State {
-            hold: Some(number),
+        self.begin(Plan::Hold(number));
+    }
+
+    /// Begins anew, and asks this arbiter before each call.
+    pub fn obey(&self, arbiter: Arc<dyn Arbiter>) {
+        self.begin(Plan::Arbiter(arbiter));
+    }
+
+    fn begin(&self, plan: Plan) {
+        let mut state = self.lock();
+        *state = State {
+            plan,
+            deaths: state.deaths,
             ..State::default()
         };
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Every call since the tap began anew, by name, in the order in which they were made.
+    pub fn calls(&self) -> Vec<String> {
+        self.lock().calls.clone()
+    }
+
+    /// The process ends: no call that is under way returns any more, nor does any that is made before the tap
+    /// begins anew. Whoever calls this drops the tasks of that process.
+    pub fn kill(&self) {
+        let mut state = self.lock();
+        state.dead = true;
+        state.deaths += 1;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Returns once the process has ended, by a call that met [`Fault::DieBefore`] or [`Fault::DieAfter`], or by
+    /// [`Tap::kill`].
+    pub async fn died(&self) {
+        self.wait_until(|state| state.dead).await;
     }
 
     /// Returns once a call is held.
@@ -120,15 +207,95 @@ impl Tap {
     /// Lets the held call go on.
     pub fn release(&self) {
         let mut state = self.lock();
-        state.hold = None;
+        state.plan = Plan::Nothing;
         state.holding = false;
         drop(state);
-        self.sleep.notify_waiters();
+        self.changed.notify_waiters();
+    }
+
+    /// Makes a call that is no SDK call under the same rules: counted in the same sequence, under the same faults.
+    /// `lost` says what the caller gets instead of the answer.
+    pub async fn pass<T>(
+        &self,
+        name: impl Into<String>,
+        call: impl Future<Output = T>,
+        lost: impl FnOnce(Lost<T>) -> T,
+    ) -> T {
+        let (deaths, fault) = self.enter(name.into()).await;
+        match fault {
+            None => self.answer(deaths, call.await).await,
+            Some(Fault::ErrorBefore) => lost(Lost::Error),
+            Some(Fault::Throttle) => lost(Lost::Throttled),
+            Some(Fault::TimeoutBefore) => lost(Lost::TimedOut),
+            Some(Fault::ErrorAfter) => {
+                self.answer(deaths, call.await).await;
+                lost(Lost::Error)
+            }
+            Some(Fault::TimeoutAfter) => {
+                self.answer(deaths, call.await).await;
+                lost(Lost::TimedOut)
+            }
+            Some(Fault::ConnectionLost) => {
+                let answer = self.answer(deaths, call.await).await;
+                lost(Lost::Disconnected(answer))
+            }
+            Some(Fault::DieBefore) => self.end_process().await,
+            Some(Fault::DieAfter) => {
+                drop(call.await);
+                self.end_process().await
+            }
+        }
+    }
+
+    /// Counts a call and says what befalls it, and in which process it is made.
+    async fn enter(&self, name: String) -> (u64, Option<Fault>) {
+        let (number, deaths, plan) = {
+            let mut state = self.lock();
+            let number = state.calls.len();
+            if !state.dead {
+                state.calls.push(name.clone());
+            }
+            let deaths = if state.dead { None } else { Some(state.deaths) };
+            (number, deaths, state.plan.clone())
+        };
+        let Some(deaths) = deaths else {
+            return std::future::pending().await;
+        };
+        let fault = match plan {
+            Plan::Fault(at, fault) if at == number => Some(fault),
+            Plan::Hold(at) if at == number => {
+                self.hold().await;
+                None
+            }
+            Plan::Nothing | Plan::Fault(..) | Plan::Hold(_) => None,
+            Plan::Arbiter(arbiter) => arbiter.before(Call { number, name }).await,
+        };
+        self.answer(deaths, ()).await;
+        (deaths, fault)
+    }
+
+    async fn hold(&self) {
+        self.lock().holding = true;
+        self.changed.notify_waiters();
+        self.wait_until(|state| !state.holding).await;
+    }
+
+    /// Hands an answer over, unless its process has ended meanwhile.
+    async fn answer<T>(&self, deaths: u64, answer: T) -> T {
+        if self.lock().deaths != deaths {
+            return std::future::pending().await;
+        }
+        answer
+    }
+
+    async fn end_process<T>(&self) -> T {
+        self.kill();
+        std::future::pending().await
     }
 
     async fn wait_until(&self, there: impl Fn(&State) -> bool) {
         loop {
-            let told = self.sleep.notified();
+            let told = self.changed.notified();
             if there(&self.lock()) {
                 return;
             }
@@ -136,42 +303,9 @@ impl Tap {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Counts this call and says what befalls it. `Err` when the process that makes it is dead.
-    fn enter(&self, request: &HttpRequest) -> Result<Option<Befallen>, Dead> {
-        let mut state = self.lock();
-        if state.dead {
-            return Err(Dead);
-        }
-        let number = state.calls.len();
-        state.calls.push(name(request));
-        if state.hold == Some(number) {
-            state.holding = true;
-            drop(state);
-            self.sleep.notify_waiters();
-            return Ok(Some(Befallen::Held));
-        }
-        Ok(state
-            .fault
-            .filter(|(at, _)| *at == number)
-            .map(|(_, fault)| Befallen::Fault(fault)))
-    }
-
-    fn die(&self) {
-        self.lock().dead = true;
-        self.death.notify_waiters();
-    }
-}
-
-struct Dead;
-
-/// What befalls a call.
-enum Befallen {
-    Fault(Fault),
-    Held,
 }
 
 fn name(request: &HttpRequest) -> String {
@@ -184,22 +318,6 @@ fn name(request: &HttpRequest) -> String {
         .map_or(request.uri(), |(_, rest)| rest);
     let path = path.find('/').map_or(path, |at| &path[at..]);
     format!("S3 {} {path}", request.method())
-}
-
-fn lost(what: &'static str) -> ConnectorError {
-    ConnectorError::io(what.into())
-}
-
-fn throttled() -> Result<HttpResponse, ConnectorError> {
-    let status =
-        StatusCode::try_from(503).map_err(|error| ConnectorError::other(error.into(), None))?;
-    // Understood by JSON and XML services alike: the code stands in a header, the body names it for both.
-    let body = "<Error><Code>SlowDown</Code><Message>injected</Message></Error>";
-    let mut response = HttpResponse::new(status, SdkBody::from(body));
-    response
-        .headers_mut()
-        .insert("x-amzn-errortype", "ThrottlingException");
-    Ok(response)
 }
 
 impl HttpClient for Tap {
@@ -226,33 +344,23 @@ impl HttpConnector for Tapped {
         let tap = self.tap.clone();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
-            let Ok(befallen) = tap.enter(&request) else {
-                return std::future::pending().await;
-            };
-            match befallen {
-                None => inner.call(request).await,
-                Some(Befallen::Held) => {
-                    tap.wait_until(|state| !state.holding).await;
-                    inner.call(request).await
-                }
-                Some(Befallen::Fault(Fault::FailBefore)) => {
-                    Err(lost("injected: the connection failed"))
-                }
-                Some(Befallen::Fault(Fault::Throttle)) => throttled(),
-                Some(Befallen::Fault(Fault::FailAfter)) => {
-                    inner.call(request).await?;
-                    Err(lost("injected: the answer was lost"))
-                }
-                Some(Befallen::Fault(Fault::DieBefore)) => {
-                    tap.die();
-                    std::future::pending().await
-                }
-                Some(Befallen::Fault(Fault::DieAfter)) => {
-                    let _ = inner.call(request).await;
-                    tap.die();
-                    std::future::pending().await
-                }
-            }
+            let (name, wire) = (name(&request), Wire::of(&request));
+            tap.pass(name, serve(inner, request), |lost| wire.lost(lost))
+                .await
         })
     }
 }
+
+/// A service finishes what it began, whatever becomes of the caller: dropping the caller does not drop this.
+async fn serve(
+    inner: SharedHttpConnector,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
+    let served = tokio::spawn(async move { inner.call(request).await });
+    served
+        .await
+        .unwrap_or_else(|error| Err(ConnectorError::other(error.into(), None)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{CHILD_ARGUMENT, Child, EXIT_NOT_SET_UP, GREETING, Request};
 use crate::error::ExtractError;
-use crate::extraction::{Extraction, too_large};
+use crate::extraction::{Extraction, extract_here, too_large};
 use crate::limits::Limits;
 
 /// JSON escapes line ends, quotes and backslashes: in the worst case twice the text, and the
@@ -23,14 +23,35 @@ const CPU_SLACK: Duration = Duration::from_millis(500);
 /// Reads files in a child process with limits.
 #[derive(Debug, Clone)]
 pub struct Extractor {
-    program: Child,
+    place: ReadIn,
     limits: Limits,
+}
+
+#[derive(Debug, Clone)]
+enum ReadIn {
+    Child(Child),
+    ThisProcess,
 }
 
 impl Extractor {
     /// An extractor that starts this program for each file.
     pub fn new(program: Child, limits: Limits) -> Self {
-        Self { program, limits }
+        Self {
+            place: ReadIn::Child(program),
+            limits,
+        }
+    }
+
+    /// An extractor that starts no child: for tests of what comes after extraction, thousands of which would
+    /// otherwise start thousands of processes.
+    ///
+    /// **Without protection**: of the limits only sizes and pages hold. Memory, processor time and the stack are
+    /// not bounded, and a file that kills its parser kills this process. Never for files of others.
+    pub fn in_this_process(limits: Limits) -> Self {
+        Self {
+            place: ReadIn::ThisProcess,
+            limits,
+        }
     }
 
     /// The limits that hold for each file.
@@ -48,6 +69,12 @@ impl Extractor {
         if size > self.limits.input_bytes {
             return Err(too_large(size, &self.limits));
         }
+        let program = match &self.place {
+            ReadIn::Child(program) => program,
+            ReadIn::ThisProcess => {
+                return read_in_this_process(bytes, file_name, &self.limits);
+            }
+        };
         let deadline = Instant::now() + self.limits.wall;
         let request = Request {
             file_name: file_name.to_owned(),
@@ -56,10 +83,21 @@ impl Extractor {
         };
         let request = serde_json::to_vec(&request)
             .map_err(|error| unavailable("encoding the request", &error))?;
-        let running = Running::start(&self.program)?;
+        let running = Running::start(program)?;
         let ended = running.attend(&request, bytes, deadline, &self.limits)?;
         ended.understand(&self.limits)
     }
+}
+
+/// A parser that panics is told as the child's end would be.
+fn read_in_this_process(
+    bytes: &[u8],
+    file_name: &str,
+    limits: &Limits,
+) -> Result<Extraction, ExtractError> {
+    let read = || extract_here(bytes, file_name, limits);
+    std::panic::catch_unwind(read)
+        .unwrap_or_else(|_| Err(crashed("its reader gave up unexpectedly")))
 }
 
 fn unavailable(what: &str, error: &dyn std::fmt::Display) -> ExtractError {
