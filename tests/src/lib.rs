@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod state;
+mod tapped_index;
 mod world;
 
-pub use state::State;
-pub use world::{Pending, World};
+pub use state::{DeadLetter, State, dead_letters};
+pub use tapped_index::{Indexed, TappedIndex};
+pub use world::{Pending, TEMPLATE, World, has_failed, workers};

@@ -1,87 +1,166 @@
 //! The end state: everything durable that the promise speaks of.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
-use millrace_documents::Document;
+use millrace_cloud::Bucket;
+use millrace_local::template::Table;
 use serde_json::{Value, json};
 
-use crate::World;
+use crate::{
+    World,
+    tapped_index::Indexed,
+    world::{Pending, TEMPLATE},
+};
+
+/// Attributes that count or time the writing itself.
+const OF_WRITING: [&str; 2] = ["updatedAt", "revision"];
 
 /// Rows, objects, index entries and dead letters, in a form that compares. Times and counts of writing are left out.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Rows by table and key.
+    /// Rows by table and key. Tables whose rows expire hold nothing that must stay: caches are left out.
     pub rows: BTreeMap<String, Value>,
     /// Objects by key: content, generation.
     pub objects: BTreeMap<String, (String, Option<String>)>,
-    /// Chunk ids and generations in the index.
-    pub entries: Vec<(String, String)>,
-    /// Worker, reason code and subject of each distinct dead letter.
-    pub letters: Vec<String>,
+    /// What is in the index.
+    pub entries: Vec<Indexed>,
+    /// Id, worker, reason code and subject of each distinct dead letter.
+    pub letters: BTreeSet<String>,
 }
 
 impl State {
-    /// As it is now, as far as these documents are concerned.
-    pub async fn of(world: &World, documents: &[&Document]) -> Self {
+    /// As it is now. Nothing of it passes the world's tap.
+    pub async fn of(world: &World) -> Self {
         let mut rows = BTreeMap::new();
-        for table in [&world.names.documents_table, &world.names.progress_table] {
-            let scan = world
-                .services()
-                .dynamo
-                .call_json("Scan", &json!({"TableName": table}))
-                .unwrap();
-            for row in scan["Items"].as_array().unwrap() {
-                let mut row = row.clone();
-                for of_writing in ["updatedAt", "revision"] {
-                    row.as_object_mut().unwrap().remove(of_writing);
-                }
-                rows.insert(
-                    format!("{table}/{}/{}", row["userId"]["S"], row["documentId"]["S"]),
-                    row,
-                );
-            }
+        for table in TEMPLATE
+            .tables
+            .iter()
+            .filter(|table| table.ttl_attribute.is_none())
+        {
+            rows.extend(rows_of(world, table));
         }
-        let bucket = millrace_cloud::Bucket::new(world.clients.s3.clone(), &world.names.bucket);
         let mut objects = BTreeMap::new();
-        for listed in bucket.list("").await.unwrap() {
-            let object = bucket.get(&listed.key).await.unwrap().unwrap();
-            let content = String::from_utf8_lossy(&object.bytes).into_owned();
-            objects.insert(
-                listed.key,
-                (content, object.metadata.get("generation").cloned()),
-            );
-        }
-        let mut entries = Vec::new();
-        for document in documents {
-            let found = world
-                .documents
-                .index()
-                .document_chunks(document.user.as_str(), document.id.as_str())
-                .await;
-            entries.extend(found.unwrap());
-        }
-        let mut letters = Vec::new();
-        for worker in millrace_documents::WORKERS {
-            for letter in world.receive(&format!("{worker}-dlq")).await {
-                let body = letter.event["Records"][0]["body"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned();
-                let body: Value = serde_json::from_str(&body).unwrap();
-                letters.push(format!(
-                    "{worker} {} {}",
-                    body["reason"]["code"], body["subject"]
-                ));
-                world.put_back(&letter).await;
+        for bucket in &TEMPLATE.buckets {
+            let bucket = Bucket::new(world.clients.s3.clone(), &bucket.name);
+            for listed in bucket.list("").await.unwrap() {
+                let object = bucket.get(&listed.key).await.unwrap().unwrap();
+                let content = String::from_utf8_lossy(&object.bytes).into_owned();
+                let generation = object.metadata.get("generation").cloned();
+                let other = objects.insert(listed.key, (content, generation));
+                assert_eq!(other, None, "two buckets have the same key");
             }
         }
-        letters.sort();
-        letters.dedup();
+        let mut letters = BTreeSet::new();
+        for letter in dead_letters(world).await {
+            letters.insert(letter.said);
+            world.put_back(&letter.pending).await;
+        }
         Self {
             rows,
             objects,
-            entries,
+            entries: world.index.entries().await,
             letters,
         }
+    }
+
+    /// What is here and not there, there and not here, or not the same; empty if nothing.
+    pub fn differences(&self, expected: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        compare(&mut found, "row", &self.rows, &expected.rows);
+        compare(&mut found, "object", &self.objects, &expected.objects);
+        let set = |state: &Self| -> BTreeMap<String, ()> {
+            let entries = state.entries.iter();
+            let entries = entries.map(|entry| (format!("index entry {entry:?}"), ()));
+            let letters = state.letters.iter();
+            let letters = letters.map(|letter| (format!("dead letter {letter}"), ()));
+            entries.chain(letters).collect()
+        };
+        compare(&mut found, "", &set(self), &set(expected));
+        found
+    }
+}
+
+fn compare<T: PartialEq + Debug>(
+    found: &mut Vec<String>,
+    kind: &str,
+    here: &BTreeMap<String, T>,
+    there: &BTreeMap<String, T>,
+) {
+    for (key, value) in here {
+        match there.get(key) {
+            None => found.push(format!("{kind} {key} should not be there: {value:?}")),
+            Some(expected) if expected != value => {
+                found.push(format!("{kind} {key} is {value:?}, should be {expected:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for key in there.keys().filter(|key| !here.contains_key(*key)) {
+        found.push(format!("{kind} {key} is missing"));
+    }
+}
+
+fn rows_of(world: &World, table: &Table) -> Vec<(String, Value)> {
+    let keys: Vec<&str> = table.create["KeySchema"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["AttributeName"].as_str().unwrap())
+        .collect();
+    let request = json!({"TableName": table.name});
+    let scan = world.services().dynamo.call_json("Scan", &request).unwrap();
+    let rows = scan["Items"].as_array().unwrap().iter();
+    rows.map(|row| {
+        let mut row = row.clone();
+        for attribute in OF_WRITING {
+            row.as_object_mut().unwrap().remove(attribute);
+        }
+        let key: Vec<String> = keys.iter().map(|key| row[key].to_string()).collect();
+        (format!("{}/{}", table.name, key.join("/")), row)
+    })
+    .collect()
+}
+
+/// A message in a dead-letter queue, received.
+pub struct DeadLetter {
+    /// To delete it or to put it back.
+    pub pending: Pending,
+    /// The worker that parked it; empty for a message that its queue moved there.
+    pub worker: String,
+    /// Why.
+    pub reason: String,
+    /// Id, worker, reason code and subject.
+    pub said: String,
+}
+
+/// Everything in the dead-letter queues, received.
+pub async fn dead_letters(world: &World) -> Vec<DeadLetter> {
+    let mut letters = Vec::new();
+    let is_last = |name: &str| TEMPLATE.is_dead_letter_queue(name);
+    for queue in TEMPLATE.queues.iter().filter(|queue| is_last(&queue.name)) {
+        for pending in world.receive_from(&queue.name).await {
+            letters.push(dead_letter(pending));
+        }
+    }
+    letters
+}
+
+fn dead_letter(pending: Pending) -> DeadLetter {
+    let text = pending.event["Records"][0]["body"].as_str().unwrap();
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (worker, reason) = (word(&body["worker"]), word(&body["reason"]["code"]));
+    let said = match body["id"].as_str() {
+        Some(id) => format!("{id} {worker} {reason} {}", body["subject"]),
+        None => format!("not parked, but moved to {}: {text}", pending.queue),
+    };
+    DeadLetter {
+        pending,
+        worker,
+        reason,
+        said,
     }
 }

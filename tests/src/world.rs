@@ -3,32 +3,85 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
 use millrace_cloud::{Addressing, Clients, ManualClock, Settings, Tap};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, Report};
 use millrace_documents::{
-    Document, Documents, Names, WORKERS,
+    Document, Documents, Names,
     registry::{Place, Ways, delivery, documents},
     upload::{NewFile, upload},
 };
 use millrace_local::{
-    LocalCloud, Storage, clock::ManualClock as StillClock, http_client, sdk_config_with,
-    sqs::ReceiveOptions, template::Template,
+    LocalCloud, Storage,
+    clock::ManualClock as StillClock,
+    http_client, sdk_config_with,
+    sqs::ReceiveOptions,
+    template::{Function, Mapping, Template},
 };
 use millrace_text::{Child, Extractor, Limits};
 use millrace_vectors::ScanIndex;
 use serde_json::{Value, json};
 
-const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+use crate::TappedIndex;
+
+/// The repository's template: what workers there are, and what each of them listens to.
+pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
+    let text = include_str!("../../infra/template.yaml");
+    Template::parse(text, "infra/template.yaml", &BTreeMap::new()).unwrap()
+});
 
 /// 2026-11-21T04:00:00Z: the world's clock stands still, so that two worlds write the same.
 const NOW: i64 = 1_795_233_600_000;
 
-/// Workers that listen to the stream of the documents table.
-const ON_STREAM: [&str; 2] = ["remove-document", "keep-progress"];
+/// How long an invocation may take, by tokio's clock.
+const INVOCATION: Duration = Duration::from_secs(120);
+
+/// The functions that are workers, in the template's order.
+fn functions() -> &'static [Function] {
+    &TEMPLATE.functions
+}
+
+/// The workers' names, in the template's order.
+pub fn workers() -> impl Iterator<Item = &'static str> {
+    functions()
+        .iter()
+        .map(|function| function.config.handler.as_str())
+}
+
+fn mappings(worker: &str) -> impl Iterator<Item = &'static Mapping> {
+    let own = move |function: &&Function| function.config.handler == worker;
+    functions()
+        .iter()
+        .filter(own)
+        .flat_map(|function| &function.mappings)
+}
+
+/// The queues that a worker listens to.
+fn queues(worker: &str) -> impl Iterator<Item = &'static str> {
+    mappings(worker).filter_map(|mapping| match mapping {
+        Mapping::Queue(mapping) => Some(mapping.queue.as_str()),
+        Mapping::Stream(_) => None,
+    })
+}
+
+/// The table whose stream a worker listens to.
+fn table(worker: &str) -> Option<&'static str> {
+    mappings(worker).find_map(|mapping| match mapping {
+        Mapping::Stream(mapping) => Some(mapping.table.as_str()),
+        Mapping::Queue(_) => None,
+    })
+}
+
+/// Whether something of what was delivered must be delivered again.
+pub fn has_failed(report: &Report) -> bool {
+    let names_some = report.response["batchItemFailures"]
+        .as_array()
+        .is_some_and(|list| !list.is_empty());
+    report.failed.is_some() || names_some
+}
 
 /// A message that waits in a worker's queue, received and not deleted.
 #[derive(Debug, Clone)]
@@ -45,8 +98,11 @@ pub struct Pending {
 pub struct World {
     cloud: LocalCloud,
     clock: Arc<StillClock>,
-    /// Counts the workers' calls and lets them fail. The test's own calls do not pass it.
+    /// Counts the workers' calls, those to the index among them, and lets them fail. The test's own calls do not
+    /// pass it.
     pub tap: Tap,
+    /// The vector index, behind the same tap.
+    pub index: Arc<TappedIndex>,
     /// The test's own clients.
     pub clients: Clients,
     /// Names of bucket and tables.
@@ -61,44 +117,53 @@ pub struct World {
 impl World {
     /// A new world. `program` is the command that parses files as a child.
     pub async fn new(program: &str) -> Self {
-        let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new()).unwrap();
+        let child = Child::program(Path::new(program));
+        Self::with_extractor(Extractor::new(child, Limits::default())).await
+    }
+
+    /// A new world in which files are parsed without a child: much faster, and for sample files alone.
+    pub async fn in_process() -> Self {
+        Self::with_extractor(Extractor::in_this_process(Limits::default())).await
+    }
+
+    /// A new world.
+    pub async fn with_extractor(extractor: Extractor) -> Self {
         let clock = Arc::new(StillClock::new(NOW));
-        let cloud = LocalCloud::open_with_clock(&template, Storage::Memory, clock.clone())
+        let cloud = LocalCloud::open_with_clock(&TEMPLATE, Storage::Memory, clock.clone())
             .await
             .unwrap();
         let tap = Tap::new(http_client(cloud.services()));
+        let index = Arc::new(TappedIndex::new(
+            Arc::new(ScanIndex::in_memory()),
+            tap.clone(),
+        ));
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
-        let function = |name: &str| {
-            cloud
-                .functions()
-                .iter()
-                .find(|f| f.handler == name)
-                .unwrap()
-                .environment
-                .clone()
-        };
-        let settings = Settings::from_map(function("extract-text"));
-        let child = Child::program(Path::new(program));
+        let settings =
+            |function: &Function| Settings::from_map(function.config.environment.clone());
+        let first = settings(&functions()[0]);
         let place = Place {
             clients: tapped.clone(),
-            index: Some(Arc::new(ScanIndex::in_memory())),
-            extractor: Arc::new(Extractor::new(child, Limits::default())),
+            index: Some(index.clone()),
+            extractor: Arc::new(extractor),
             clock: Arc::new(ManualClock::at(NOW)),
         };
-        let names = Names::from_settings(&settings).unwrap();
-        let documents = documents(&settings, place).await.unwrap();
+        let names = Names::from_settings(&first).unwrap();
+        let documents = documents(&first, place).await.unwrap();
         let mut deliveries = BTreeMap::new();
-        for name in WORKERS {
-            let ways = Ways::from_settings(&Settings::from_map(function(name)), &tapped).unwrap();
+        for function in functions() {
+            let name = function.config.handler.as_str();
+            let ways = Ways::from_settings(&settings(function), &tapped).unwrap();
+            let made = delivery(name, documents.clone(), ways, DeliverySettings::default());
             let made =
-                delivery(name, documents.clone(), ways, DeliverySettings::default()).unwrap();
+                made.unwrap_or_else(|| panic!("{name} is in the template, not in the registry"));
             deliveries.insert(name, Arc::new(made));
         }
         Self {
             cloud,
             clock,
             tap,
+            index,
             clients,
             names,
             documents,
@@ -133,23 +198,36 @@ impl World {
     /// Delivers an event to a worker.
     pub async fn deliver(&self, worker: &str, event: &Value) -> Report {
         self.deliveries[worker]
-            .deliver(event.clone(), Invocation::lasting(Duration::from_secs(120)))
+            .deliver(event.clone(), Invocation::lasting(INVOCATION))
             .await
     }
 
-    /// What waits in a worker's queue, received.
+    /// What waits in a worker's queue, received. `worker-dlq` names its dead-letter queue.
     pub async fn receive(&self, worker: &str) -> Vec<Pending> {
-        let queue = format!("millrace-{worker}");
+        self.receive_from(&format!("millrace-{worker}")).await
+    }
+
+    /// What waits in all queues that a worker listens to, received.
+    pub async fn receive_for(&self, worker: &str) -> Vec<Pending> {
+        let mut received = Vec::new();
+        for queue in queues(worker) {
+            received.extend(self.receive_from(queue).await);
+        }
+        received
+    }
+
+    /// What waits in a queue, received.
+    pub async fn receive_from(&self, queue: &str) -> Vec<Pending> {
         let messages = self
             .services()
             .queues
-            .receive(&queue, ReceiveOptions::at_once(100))
+            .receive(queue, ReceiveOptions::at_once(100))
             .await
             .unwrap();
         let pending = |message: millrace_local::sqs::Message| Pending {
-            queue: queue.clone(),
+            queue: queue.to_owned(),
             receipt: message.receipt_handle.clone(),
-            event: json!({"Records": [message.to_event_record(&queue)]}),
+            event: json!({"Records": [message.to_event_record(queue)]}),
         };
         messages.into_iter().map(pending).collect()
     }
@@ -175,7 +253,7 @@ impl World {
     /// What a stream worker has not seen yet, as one event; `None` when there is nothing.
     pub async fn stream_event(&self, worker: &'static str) -> Option<(Value, String)> {
         let after = self.streams.lock().unwrap().get(worker).cloned();
-        let table = &self.names.documents_table;
+        let table = table(worker)?;
         let records = self
             .services()
             .dynamo
@@ -194,43 +272,50 @@ impl World {
         self.streams.lock().unwrap().insert(worker, sequence);
     }
 
+    /// Does with a message what Lambda does after its delivery: deletes it, or lets it come again.
+    pub async fn settle(&self, pending: &Pending, report: &Report) {
+        if has_failed(report) {
+            self.put_back(pending).await;
+        } else {
+            self.delete(pending).await;
+        }
+    }
+
     /// One pass over queues and streams, leaving out some workers; says whether anything moved.
     async fn pass(&self, without: &[&str]) -> bool {
         let mut moved = false;
-        for worker in WORKERS
-            .into_iter()
-            .filter(|worker| !without.contains(worker))
-        {
-            for pending in self.receive(worker).await {
+        let awake = || workers().filter(|worker| !without.contains(worker));
+        for worker in awake() {
+            for pending in self.receive_for(worker).await {
                 moved = true;
                 let report = self.deliver(worker, &pending.event).await;
-                let failed = report.response["batchItemFailures"]
-                    .as_array()
-                    .is_some_and(|list| !list.is_empty());
-                if failed {
-                    self.put_back(&pending).await
-                } else {
-                    self.delete(&pending).await
-                }
+                self.settle(&pending, &report).await;
             }
         }
-        for worker in ON_STREAM
-            .into_iter()
-            .filter(|worker| !without.contains(worker))
-        {
+        for worker in awake() {
             let Some((event, last)) = self.stream_event(worker).await else {
                 continue;
             };
             moved = true;
-            let report = self.deliver(worker, &event).await;
-            if report.response["batchItemFailures"]
-                .as_array()
-                .is_none_or(Vec::is_empty)
-            {
+            if !has_failed(&self.deliver(worker, &event).await) {
                 self.checkpoint(worker, last);
             }
         }
         moved
+    }
+
+    /// What has happened so far is the past: nothing waits for anybody any more.
+    pub async fn forget_events(&self) {
+        for queue in &TEMPLATE.queues {
+            for pending in self.receive_from(&queue.name).await {
+                self.delete(&pending).await;
+            }
+        }
+        for worker in workers() {
+            while let Some((_, last)) = self.stream_event(worker).await {
+                self.checkpoint(worker, last);
+            }
+        }
     }
 
     /// Delivers whatever waits until nothing does.

@@ -78,7 +78,7 @@ async fn with_fault(
         world.put_back(pending).await;
     }
     world.quiet().await;
-    (State::of(&world, &[document]).await, calls)
+    (State::of(&world).await, calls)
 }
 
 async fn survives(worker: &'static str) {

@@ -1,25 +1,24 @@
 //! Any event again, at any time, in any order: the end state is that of one delivery.
 
 use futures::future::join_all;
-use millrace_documents::WORKERS;
-use millrace_tests::{Pending, State, World};
+use millrace_tests::{Pending, State, World, workers};
 use serde_json::Value;
 
-use crate::{FIRST, PROGRAM, SECOND, document};
+use crate::{FIRST, SECOND, document};
 
 /// Lets everything happen once and keeps every event that was delivered.
 async fn record(world: &World) -> Vec<(&'static str, Value)> {
     let mut seen = Vec::new();
     loop {
         let before = seen.len();
-        for worker in WORKERS {
+        for worker in workers() {
             for pending in world.receive(worker).await {
                 seen.push((worker, pending.event.clone()));
                 world.deliver(worker, &pending.event).await;
                 world.delete(&pending).await;
             }
         }
-        for worker in ["remove-document", "keep-progress"] {
+        for worker in workers() {
             while let Some((event, last)) = world.stream_event(worker).await {
                 world.deliver(worker, &event).await;
                 world.checkpoint(worker, last);
@@ -34,7 +33,7 @@ async fn record(world: &World) -> Vec<(&'static str, Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_again_after_everything_changes_nothing() {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     let document = document("ada", 1);
     let mut events = Vec::new();
     world.upload(&document, "first.txt", FIRST.as_bytes()).await;
@@ -43,7 +42,7 @@ async fn every_event_again_after_everything_changes_nothing() {
         .upload(&document, "second.txt", SECOND.as_bytes())
         .await;
     events.extend(record(&world).await);
-    let calm = State::of(&world, &[&document]).await;
+    let calm = State::of(&world).await;
     assert!(
         calm.rows.values().any(|row| row["status"]["S"] == "ready"),
         "{:#?}",
@@ -54,15 +53,15 @@ async fn every_event_again_after_everything_changes_nothing() {
         world.deliver(worker, event).await;
         world.quiet().await;
     }
-    assert_eq!(State::of(&world, &[&document]).await, calm);
+    assert_eq!(State::of(&world).await, calm);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_event_many_times_at_once_is_one() {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     let document = document("ada", 2);
     world.upload(&document, "first.txt", FIRST.as_bytes()).await;
-    for worker in WORKERS {
+    for worker in workers() {
         let pending: Vec<Pending> = world.receive(worker).await;
         for message in &pending {
             join_all((0..4).map(|_| world.deliver(worker, &message.event))).await;
@@ -70,17 +69,17 @@ async fn the_same_event_many_times_at_once_is_one() {
         }
     }
     world.quiet().await;
-    let together = State::of(&world, &[&document]).await;
+    let together = State::of(&world).await;
 
-    let once = World::new(PROGRAM).await;
+    let once = World::in_process().await;
     once.upload(&document, "first.txt", FIRST.as_bytes()).await;
     once.quiet().await;
-    assert_eq!(together, State::of(&once, &[&document]).await);
+    assert_eq!(together, State::of(&once).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     let document = document("ada", 3);
     world
         .upload(&document, "first.txt", FIRST.repeat(60).as_bytes())
@@ -91,19 +90,19 @@ async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
         .upload(&document, "second.txt", SECOND.as_bytes())
         .await;
     world.quiet().await;
-    let newest = State::of(&world, &[&document]).await;
+    let newest = State::of(&world).await;
     for pending in &late {
         let report = world.deliver("extract-text", &pending.event).await;
         assert_eq!(report.records[0].outcome.word(), "superseded");
         world.delete(pending).await;
     }
     world.quiet().await;
-    assert_eq!(State::of(&world, &[&document]).await, newest);
+    assert_eq!(State::of(&world).await, newest);
     assert!(
         newest
             .entries
             .iter()
-            .all(|(_, generation)| *generation == newest.entries[0].1)
+            .all(|entry| entry.generation == newest.entries[0].generation)
     );
 }
 
@@ -120,7 +119,8 @@ async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing()
             // The sleeper's calls beside the held one take sequencers too; where one of them was later than the
             // second upload's minute, the upload got another generation, and the worlds do not compare.
             for _ in 0..10 {
-                if state.entries.last().map(|(_, g)| g) == calm.entries.last().map(|(_, g)| g) {
+                let generation = |state: &State| Some(state.entries.last()?.generation.clone());
+                if generation(&state) == generation(&calm) {
                     break;
                 }
                 state = overtaken(&text, stage, asleep_before, &document).await;
@@ -137,7 +137,7 @@ async fn overtaken(
     asleep_before: usize,
     document: &millrace_documents::Document,
 ) -> State {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     world.upload(document, "first.txt", text.as_bytes()).await;
     world.quiet_without(&[stage]).await;
     let pending = world.receive(stage).await.remove(0);
@@ -162,11 +162,11 @@ async fn overtaken(
         world.put_back(&pending).await;
     }
     world.quiet().await;
-    State::of(&world, &[document]).await
+    State::of(&world).await
 }
 
 async fn calls_of(text: &str, stage: &str) -> usize {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     world
         .upload(&document("ada", 4), "first.txt", text.as_bytes())
         .await;
@@ -178,7 +178,7 @@ async fn calls_of(text: &str, stage: &str) -> usize {
 }
 
 async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> State {
-    let world = World::new(PROGRAM).await;
+    let world = World::in_process().await;
     world.upload(document, "first.txt", text.as_bytes()).await;
     world.quiet_without(&["extract-text"]).await;
     world.later();
@@ -186,13 +186,13 @@ async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> St
         .upload(document, "second.txt", SECOND.as_bytes())
         .await;
     world.quiet().await;
-    State::of(&world, &[document]).await
+    State::of(&world).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_a_sleeper_took_away_is_put_back_and_the_document_becomes_ready() {
     for stage in ["embed-chunks", "index-chunks"] {
-        let world = World::new(PROGRAM).await;
+        let world = World::in_process().await;
         let document = document("ada", 5);
         world.upload(&document, "first.txt", FIRST.as_bytes()).await;
         world.quiet_without(&[stage]).await;
@@ -200,11 +200,11 @@ async fn a_text_that_a_sleeper_took_away_is_put_back_and_the_document_becomes_re
         let removal = world.clients.s3.delete_object().bucket(&world.names.bucket);
         removal.key(key).send().await.unwrap();
         world.quiet().await;
-        let state = State::of(&world, &[&document]).await;
+        let state = State::of(&world).await;
 
-        let calm = World::new(PROGRAM).await;
+        let calm = World::in_process().await;
         calm.upload(&document, "first.txt", FIRST.as_bytes()).await;
         calm.quiet().await;
-        assert_eq!(state, State::of(&calm, &[&document]).await, "{stage}");
+        assert_eq!(state, State::of(&calm).await, "{stage}");
     }
 }
