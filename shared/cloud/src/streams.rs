@@ -239,7 +239,9 @@ fn change(change: &StreamRecord) -> Value {
 }
 
 fn item(item: &HashMap<String, AttributeValue>) -> Value {
-    let written = item.iter().map(|(name, value)| (name.clone(), attribute(value)));
+    let written = item
+        .iter()
+        .map(|(name, value)| (name.clone(), attribute(value)));
     Value::Object(written.collect())
 }
 

@@ -5,7 +5,7 @@
 //!
 //! One row an act in the table `millrace-operator-acts` (`MILLRACE_OPERATOR_ACTS_TABLE`): partition key `day`, sort
 //! key `atId` (`2026-11-21T08:00:00.000Z#` and the act's id). The ids of many letters do not fit into one row: they
-//! go into rows of their own below it (`…#00001`), [`IDS_A_ROW`] each.
+//! go into rows of their own below it (`…#00001`), at most [`IDS_A_ROW`] each.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub const TABLE_SETTING: &str = "MILLRACE_OPERATOR_ACTS_TABLE";
 /// The table, unless a setting says otherwise.
 pub const DEFAULT_TABLE: &str = "millrace-operator-acts";
-/// Letters' ids in one row: with 37 bytes each well below the 400 KB of an item.
+/// The most letters' ids in one row: with 37 bytes each well below the 400 KB of an item.
 pub const IDS_A_ROW: usize = 5_000;
 
 /// What an operator does.
@@ -306,11 +306,17 @@ fn row_of(item: &HashMap<String, AttributeValue>) -> ActRow {
     }
 }
 
-/// The operator on their own machine, by the name that the operating system has for them.
+/// The operator on their own machine, by the name that the operating system has for them; by their number where the
+/// environment has no name.
 pub fn local_operator() -> String {
     let name = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let name = name.or_else(|| {
+        use std::os::unix::fs::MetadataExt as _;
+        let own = std::fs::metadata("/proc/self").ok()?;
+        Some(format!("uid-{}", own.uid()))
+    });
     format!("os:{}", name.as_deref().unwrap_or("unknown"))
 }
 

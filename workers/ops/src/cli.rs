@@ -1,8 +1,12 @@
 //! What can be said on the command line.
 
+mod dlq;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use dlq::{Dlq, DlqCommand, DlqPlace, Which};
 
 /// Event-driven workers, with the whole platform in one process.
 #[derive(Debug, Parser)]
@@ -28,7 +32,7 @@ pub enum Command {
     Show(Show),
     /// Delivers a recorded event to one worker and prints what came of it
     Feed(Feed),
-    /// Dead letters: list, show, replay
+    /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, audit
     Dlq(Dlq),
 }
 
@@ -119,56 +123,6 @@ pub struct Feed {
     /// The worker's name
     #[arg(long, value_name = "WORKER")]
     pub to: String,
-    /// Where the state lives and how to print.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// `dlq`
-#[derive(Debug, Args)]
-pub struct Dlq {
-    /// What to do with them
-    #[command(subcommand)]
-    pub command: DlqCommand,
-}
-
-/// The commands on dead letters.
-#[derive(Debug, Subcommand)]
-pub enum DlqCommand {
-    /// Lists dead letters, oldest first
-    List {
-        /// Which dead letters.
-        #[command(flatten)]
-        which: DlqPlace,
-    },
-    /// Shows one dead letter whole
-    Show {
-        /// Its id, or the beginning of it
-        id: String,
-        /// Which dead letters.
-        #[command(flatten)]
-        which: DlqPlace,
-    },
-    /// Sends dead letters to their workers again
-    Replay {
-        /// Their ids, or the beginnings of them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All of them
-        #[arg(long)]
-        all: bool,
-        /// Which dead letters.
-        #[command(flatten)]
-        which: DlqPlace,
-    },
-}
-
-/// Which dead letters.
-#[derive(Debug, Clone, Args)]
-pub struct DlqPlace {
-    /// Only this dead-letter queue, or this worker's
-    #[arg(long, value_name = "NAME")]
-    pub queue: Option<String>,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,

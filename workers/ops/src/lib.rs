@@ -10,6 +10,7 @@ pub mod letters;
 mod output;
 pub mod platform;
 mod samples;
+pub mod subjects;
 
 use std::process::ExitCode;
 

@@ -259,7 +259,8 @@ pub(super) fn check_position(
 }
 
 fn refused(code: &str, status: u16, message: &str) -> CallError {
-    let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
+    let body =
+        json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
     CallError {
         status,
         body: body.to_string(),

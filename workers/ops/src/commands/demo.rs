@@ -8,11 +8,14 @@ use millrace_events::Failure;
 use crate::{
     cli::Demo,
     commands::{dlq, ingest, search::Found},
+    letters::{Catalogue, Desk, Hold, Selection},
     output::{Ended, Error, line},
     platform::Platform,
     samples,
 };
 
+/// Dead letters that are shown at most.
+const SHOWN: usize = 20;
 /// Whose documents the samples are.
 const USER: &str = "demo";
 
@@ -71,9 +74,16 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     }
     line("");
     line("Parked (an operator can replay them once the cause is gone)");
-    let letters = dlq::look(&platform, None).await?;
-    dlq::put_back(&platform, &letters).await?;
-    for letter in &letters {
+    let clock = std::sync::Arc::new(millrace_cloud::SystemClock);
+    let desk = Desk::new(platform.clients().clone(), Catalogue::in_memory()?, clock);
+    desk.read(&Hold::Nothing, |_| ()).await?;
+    for letter in desk
+        .catalogue()
+        .select(&Selection::everything(), None, SHOWN)?
+        .letters
+        .iter()
+        .rev()
+    {
         line(&format!("  {}", dlq::sentence(letter)));
     }
     platform.stop().await;

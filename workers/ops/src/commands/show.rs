@@ -1,15 +1,12 @@
 //! `millrace show`: one document with its row, artefacts and chunks.
 
-use millrace_documents::{
-    Document,
-    artefacts::{ProcessedMetadata, generation_of},
-};
-use serde_json::{Value, json};
+use millrace_documents::Document;
 
 use crate::{
     cli::Show,
     output::{self, Ended, Error, line},
     platform::Platform,
+    subjects::document_state,
 };
 
 pub(crate) async fn run(asked: Show) -> Result<Ended, Error> {
@@ -28,7 +25,7 @@ pub(crate) async fn run(asked: Show) -> Result<Ended, Error> {
         let _ = out.write_all(&text.bytes).and_then(|()| out.flush());
         return Ok(Ended::Done);
     }
-    let shown = gather(&platform, &document).await?;
+    let shown = document_state(documents, &document).await?;
     if shown["row"].is_null() && shown["progress"].is_null() {
         return Err(Error::failed(format!(
             "there is no document {document} in {}",
@@ -69,37 +66,4 @@ pub(crate) async fn run(asked: Show) -> Result<Ended, Error> {
         ));
     }
     Ok(Ended::Done)
-}
-
-async fn gather(platform: &Platform, document: &Document) -> Result<Value, Error> {
-    let documents = platform.documents();
-    let as_json = |row: Option<millrace_effects::Row>| -> Value {
-        row.and_then(|row| serde_dynamo::from_item(row).ok())
-            .unwrap_or(Value::Null)
-    };
-    let row = as_json(documents.progress().read_row(document).await?);
-    let progress = documents.progress().read(document).await?;
-    let mut artefacts = Vec::new();
-    for folder in [document.folder(), document.processed_folder()] {
-        for listed in documents.bucket().list(&folder).await? {
-            let head = documents.bucket().head(&listed.key).await?;
-            let generation = head.as_ref().and_then(generation_of).map(str::to_owned);
-            artefacts.push(
-                json!({"key": listed.key, "size": listed.size, "eTag": listed.e_tag, "generation": generation}),
-            );
-        }
-    }
-    let list = documents.bucket().get(&document.metadata()).await?;
-    let list: Option<ProcessedMetadata> =
-        list.and_then(|object| serde_json::from_slice(&object.bytes).ok());
-    let chunks = list.map(|list| list.chunks).unwrap_or_default();
-    let user = document.user.as_str();
-    let indexed = documents
-        .index()
-        .document_chunks(user, document.id.as_str())
-        .await?
-        .len();
-    Ok(json!({
-        "row": row, "progress": progress, "artefacts": artefacts, "chunks": chunks, "indexedChunks": indexed,
-    }))
 }

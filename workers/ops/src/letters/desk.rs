@@ -81,6 +81,11 @@ impl Desk {
         &self.catalogue
     }
 
+    /// The names of the workers.
+    pub fn workers(&self) -> &[String] {
+        &self.workers
+    }
+
     /// The clients.
     pub fn clients(&self) -> &Clients {
         &self.clients

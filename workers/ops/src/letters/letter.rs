@@ -188,8 +188,9 @@ impl Letter {
         self.id.simple().to_string().chars().take(8).collect()
     }
 
-    /// The section of `docs/reasons.md` that says what its reason means and what to do.
-    pub fn reason_link(&self) -> String {
-        format!("docs/reasons.md#{}", self.reason)
+    /// The section of `docs/reasons.md` that says what its reason means and what to do; `None` for a code that is not
+    /// ours.
+    pub fn reason_link(&self) -> Option<String> {
+        crate::output::docs_link(&self.reason)
     }
 }

@@ -68,6 +68,9 @@ pub enum Hold {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadReport {
+    /// The reading: what it holds is released by this number.
+    #[serde(skip)]
+    pub reading: i64,
     /// Messages and objects that were read.
     pub read: u64,
     /// Copies that were there the last time and are not any more.
@@ -117,7 +120,10 @@ impl Desk {
     ) -> Result<ReadReport, Failure> {
         let queues = self.queues().await?;
         let reading = self.catalogue.begin_reading(self.clock.now())?;
-        let mut report = ReadReport::default();
+        let mut report = ReadReport {
+            reading,
+            ..ReadReport::default()
+        };
         let (batches, mut waiting) = mpsc::channel::<Batch>(WAITING);
         let keeper = {
             let desk = self.clone();

@@ -24,6 +24,8 @@ pub struct Selection {
     pub newer_than: Option<OffsetDateTime>,
     /// The dead-letter queue, or `s3://bucket/key`, in which a copy lies.
     pub place: Option<String>,
+    /// Only letters of which several copies lie there.
+    pub several_copies: bool,
     /// Everything, said in so many words: without it and without any condition nothing is selected for an act.
     pub all: bool,
 }
@@ -89,6 +91,9 @@ impl Selection {
         if let Some(time) = self.newer_than {
             parts.push("letter.first > ?".to_owned());
             values.push(Value::Integer(millis(time)));
+        }
+        if self.several_copies {
+            parts.push("letter.copies > 1".to_owned());
         }
         if let Some(place) = &self.place {
             parts.push("EXISTS (SELECT 1 FROM copy WHERE copy.letter = letter.id AND copy.state = 'here' AND copy.place = ?)".to_owned());

@@ -27,6 +27,15 @@ const PAGE: usize = 2_000;
 pub type Refused = (LetterCopy, String);
 
 impl Desk {
+    /// Puts back whatever a reading still holds: at the end of an act, and when it is interrupted.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the catalogue cannot be read or written; nothing stays hidden for longer than the time that the
+    /// reading asked for.
+    pub async fn release_held(&self, reading: i64) -> Result<(), Failure> {
+        self.release_reading(reading, None).await
+    }
+
     /// Puts back what a reading holds, but for what `keep` selects.
     pub(super) async fn release_reading(
         &self,

@@ -1,4 +1,4 @@
-//! `millrace dlq`: the minimum that operators need.
+//! `millrace dlq replay`.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cli::{DlqCommand, DlqPlace},
+    cli::DlqPlace,
     output::{self, Ended, Error, line, short},
     platform::Platform,
 };
@@ -20,13 +20,13 @@ const LOOKING_SECONDS: i32 = 120;
 /// One dead letter.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Letter {
-    pub(crate) id: String,
-    pub(crate) queue: String,
-    pub(crate) worker: String,
-    pub(crate) code: String,
-    pub(crate) message: String,
-    pub(crate) subject: String,
+struct Letter {
+    id: String,
+    queue: String,
+    worker: String,
+    code: String,
+    message: String,
+    subject: String,
     attempts: u32,
     parked_at: String,
     /// How often the same record lies in the queue.
@@ -38,44 +38,12 @@ pub(crate) struct Letter {
     receipts: Vec<String>,
 }
 
-pub(crate) async fn run(command: DlqCommand) -> Result<Ended, Error> {
-    match command {
-        DlqCommand::List { which } => list(&which).await,
-        DlqCommand::Show { id, which } => show(&id, &which).await,
-        DlqCommand::Replay { ids, all, which } => replay(&ids, all, &which).await,
-    }
-}
-
 async fn open(data: &Path) -> Result<Platform, Error> {
     Platform::open_existing(data).await.map_err(Error::from)
 }
 
-async fn list(which: &DlqPlace) -> Result<Ended, Error> {
-    let platform = open(&which.place.data).await?;
-    let letters = look(&platform, which.queue.as_deref()).await?;
-    put_back(&platform, &letters).await?;
-    if !which.place.json {
-        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for letter in &letters {
-            *counts.entry((&letter.worker, &letter.code)).or_default() += 1;
-        }
-        eprintln!("{} dead letters", letters.len());
-        for ((worker, code), count) in counts {
-            eprintln!("  {count:>5}  {worker}  {code}");
-        }
-    }
-    for letter in &letters {
-        if which.place.json {
-            output::json(letter);
-        } else {
-            line(&sentence(letter));
-        }
-    }
-    Ok(Ended::Done)
-}
-
 /// `1c2d3e4f  extract-text  encrypted  s3://…: the file needs a password`
-pub(crate) fn sentence(letter: &Letter) -> String {
+fn sentence(letter: &Letter) -> String {
     let id: String = letter.id.chars().take(8).collect();
     format!(
         "{id}  {}  {}  {}: {}",
@@ -86,22 +54,7 @@ pub(crate) fn sentence(letter: &Letter) -> String {
     )
 }
 
-async fn show(id: &str, which: &DlqPlace) -> Result<Ended, Error> {
-    let platform = open(&which.place.data).await?;
-    let letters = look(&platform, which.queue.as_deref()).await?;
-    put_back(&platform, &letters).await?;
-    let chosen = choose(&letters, &[id.to_owned()])?;
-    for letter in chosen {
-        if which.place.json {
-            output::json(letter);
-        } else {
-            line(&serde_json::to_string_pretty(letter).unwrap_or_default());
-        }
-    }
-    Ok(Ended::Done)
-}
-
-async fn replay(ids: &[String], all: bool, which: &DlqPlace) -> Result<Ended, Error> {
+pub(super) async fn run(ids: &[String], all: bool, which: &DlqPlace) -> Result<Ended, Error> {
     let mut platform = open(&which.place.data).await?;
     let letters = look(&platform, which.queue.as_deref()).await?;
     let chosen: Vec<&Letter> = if all {
@@ -222,7 +175,7 @@ async fn queue_url(platform: &Platform, queue: &str) -> Result<String, Error> {
 }
 
 /// Receives every dead letter, once each; copies of one record count as one letter.
-pub(crate) async fn look(platform: &Platform, only: Option<&str>) -> Result<Vec<Letter>, Error> {
+async fn look(platform: &Platform, only: Option<&str>) -> Result<Vec<Letter>, Error> {
     let sqs = &platform.clients().sqs;
     let answer = sqs
         .list_queues()
@@ -319,7 +272,7 @@ fn letter(queue: &str, worker: &str, message: &Message) -> Letter {
 }
 
 /// Makes letters visible again at once.
-pub(crate) async fn put_back<L: std::borrow::Borrow<Letter>>(
+async fn put_back<L: std::borrow::Borrow<Letter>>(
     platform: &Platform,
     letters: &[L],
 ) -> Result<(), Error> {
