@@ -34,7 +34,7 @@ pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
 });
 
 /// 2026-11-21T04:00:00Z: the world's clock stands still, so that two worlds write the same.
-const NOW: i64 = 1_795_233_600_000;
+pub const NOW: i64 = 1_795_233_600_000;
 
 /// How long an invocation may take, by tokio's clock.
 const INVOCATION: Duration = Duration::from_secs(120);

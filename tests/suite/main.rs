@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod crash;
+mod dead_letters;
 mod fixtures;
 mod kill;
 mod pipeline;

@@ -45,3 +45,5 @@ pub use read::{Hold, ReadReport};
 pub use runs::{Progress, Run, RunLetter};
 pub use selection::Selection;
 pub use sending::Refused;
+/// A letter's or a run's id.
+pub use uuid::Uuid as Id;

@@ -43,7 +43,9 @@ pub(super) async fn drop_letters(
     if let Err(error) = act_selection(&desk, which, State::Here) {
         return Err(put_back_after(&desk, &report, error).await);
     }
-    let total = print_counts(&desk, &selection, desk.clock().now())?;
+    let total = print_counts(&desk, &selection, desk.clock().now(), |line| {
+        eprintln!("{line}")
+    })?;
     if total == 0 || !(yes || confirmed(&desk, total).await) {
         desk.release_held(report.reading).await?;
         eprintln!("nothing was dropped");

@@ -79,7 +79,7 @@ pub(super) async fn run(
                 .for_each(|letter| output::json(&Listed::from(letter)));
         }
     }
-    let total = print_counts(&desk, &selection, now)?;
+    let total = print_counts(&desk, &selection, now, line)?;
     let page = desk.catalogue().select(&selection, None, limit)?;
     if !page.letters.is_empty() {
         line("");
@@ -106,6 +106,7 @@ pub(super) fn print_counts(
     desk: &crate::letters::Desk,
     selection: &Selection,
     now: OffsetDateTime,
+    print: fn(&str),
 ) -> Result<u64, Error> {
     let counts = desk.catalogue().counts(selection)?;
     let total: u64 = counts.iter().map(|count| count.letters).sum();
@@ -115,12 +116,12 @@ pub(super) fn print_counts(
     } else {
         format!(" in {copies} copies")
     };
-    line(&format!("{}{lying}", letters(total)));
+    print(&format!("{}{lying}", letters(total)));
     let widest = |of: fn(&crate::letters::Count) -> usize| counts.iter().map(of).max().unwrap_or(0);
     let worker = widest(|count| count.worker.chars().count());
     let reason = widest(|count| count.reason.chars().count());
     for count in &counts {
-        line(&format!(
+        print(&format!(
             "{:>7}  {:worker$}  {:reason$}  oldest {:>5}  {}",
             count.letters,
             count.worker,
