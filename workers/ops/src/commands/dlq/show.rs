@@ -141,9 +141,9 @@ impl Shown {
         line("attempts:");
         for copy in &self.history {
             line(&format!(
-                "  {}  {} deliveries  {}: {}  ({})",
+                "  {}  delivered {}  {}: {}  ({})",
                 iso(copy.at),
-                copy.attempts,
+                times(copy.attempts),
                 copy.reason,
                 output::short(&copy.message, 160),
                 copy.state.word()
@@ -179,5 +179,14 @@ impl Shown {
                 }
             }
         }
+    }
+}
+
+/// `1 time`, `3 times`; what is not counted was at least once.
+fn times(attempts: u32) -> String {
+    match attempts {
+        0 => "?".to_owned(),
+        1 => "1 time".to_owned(),
+        more => format!("{more} times"),
     }
 }
