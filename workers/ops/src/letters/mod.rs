@@ -25,6 +25,7 @@ mod catalogue;
 mod decode;
 mod desk;
 mod editing;
+mod keeping;
 mod letter;
 pub mod patch;
 mod portable;

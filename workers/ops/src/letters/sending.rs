@@ -20,6 +20,8 @@ use super::{
 const BATCH: usize = 10;
 /// Requests that run at once.
 const AT_ONCE: usize = 8;
+/// A receipt must be good for longer than its last request may take.
+const MARGIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// Copies that are put back in one go of the catalogue.
 const PAGE: usize = 2_000;
 
@@ -143,7 +145,7 @@ impl Desk {
         for copy in copies {
             match &copy.place {
                 Place::Object { bucket, key } => objects.push((copy, bucket, key)),
-                Place::Queue(_) if copy.receipt.is_some() && copy.visible_at > now => {
+                Place::Queue(_) if copy.receipt.is_some() && copy.visible_at > now + MARGIN => {
                     held.push(copy.clone());
                 }
                 Place::Queue(_) => {
