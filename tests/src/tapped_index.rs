@@ -85,6 +85,11 @@ impl VectorIndex for TappedIndex {
             .await
     }
 
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        self.pass("index.fits", self.inner.fits(model, dimensions))
+            .await
+    }
+
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {
         let subjects = entries
             .iter()

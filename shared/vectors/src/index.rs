@@ -80,6 +80,12 @@ pub trait VectorIndex: Send + Sync {
     /// `model-mismatch`, naming both, when it keeps vectors of another model or other dimensions.
     async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure>;
 
+    /// As [`VectorIndex::check`], but changes nothing: an index that is not there yet fits.
+    ///
+    /// # Errors
+    /// `model-mismatch`, naming both.
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure>;
+
     /// Puts entries in, or replaces those of the same chunk id. They are durable and can be found
     /// when this returns.
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure>;

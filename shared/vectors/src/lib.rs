@@ -17,6 +17,7 @@ mod index;
 mod kernel;
 mod openai;
 mod opensearch;
+mod overlay;
 mod scan;
 
 pub use crate::{
@@ -27,5 +28,6 @@ pub use crate::{
     index::{Entry, Hit, VectorIndex},
     openai::{Limits, OpenAiEmbedder},
     opensearch::{Auth, Engine, OpenSearchIndex, Service},
+    overlay::{IndexChange, OverlayIndex, Told},
     scan::{Durability, ScanIndex},
 };

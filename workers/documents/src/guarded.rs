@@ -70,6 +70,12 @@ impl VectorIndex for GuardedIndex {
             .await
     }
 
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        self.breaker
+            .call(|| self.inner.fits(model, dimensions))
+            .await
+    }
+
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {
         self.breaker.call(|| self.inner.put(entries)).await
     }

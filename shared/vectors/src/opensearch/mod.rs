@@ -153,17 +153,7 @@ impl OpenSearchIndex {
 
     /// An empty index that does not say whose vectors it is for becomes this model's.
     async fn adopt(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
-        let count = self
-            .wire
-            .ask_index("count the chunks", Method::Get, "/_count", &[], None)
-            .await?;
-        if count["count"].as_u64() != Some(0) {
-            let message = format!(
-                "the index {} does not say which model its vectors are of, and is not empty; the embedder is {model}: index again into another index",
-                self.wire.index()
-            );
-            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
-        }
+        self.is_free_for(model).await?;
         let adoption = documents::adoption(model, dimensions).to_string();
         self.wire
             .ask_index(
@@ -175,6 +165,45 @@ impl OpenSearchIndex {
             )
             .await
             .map(|_| ())
+    }
+
+    /// An index that does not say whose vectors it is for can become a model's only while it is empty.
+    async fn is_free_for(&self, model: &ModelId) -> Result<(), Failure> {
+        let count = self
+            .wire
+            .ask_index("count the chunks", Method::Get, "/_count", &[], None)
+            .await?;
+        if count["count"].as_u64() != Some(0) {
+            let message = format!(
+                "the index {} does not say which model its vectors are of, and is not empty; the embedder is {model}: index again into another index",
+                self.wire.index()
+            );
+            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
+        }
+        Ok(())
+    }
+
+    /// Whether what the index says of itself is this model with these dimensions; `false` when it names no model.
+    fn names(&self, kept: &Kept, model: &ModelId, dimensions: usize) -> Result<bool, Failure> {
+        let index = self.wire.index();
+        if kept.dimensions != Some(dimensions as u64) {
+            let found = kept.dimensions.map_or("no vectors".to_owned(), |found| {
+                format!("{found} dimensions")
+            });
+            let message = format!(
+                "the index {index} has {found}, the embedder {model} has {dimensions} dimensions"
+            );
+            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
+        }
+        match &kept.model {
+            None => Ok(false),
+            Some(found) if found == model.as_str() => Ok(true),
+            Some(found) => {
+                let message =
+                    format!("the index {index} keeps vectors of {found}, the embedder is {model}");
+                Err(Failure::permanent(reason::MODEL_MISMATCH, message))
+            }
+        }
     }
 
     async fn refresh(&self) -> Result<(), Failure> {
@@ -243,25 +272,20 @@ impl VectorIndex for OpenSearchIndex {
                 })
             }
         };
-        let index = self.wire.index();
-        if kept.dimensions != Some(dimensions as u64) {
-            let found = kept.dimensions.map_or("no vectors".to_owned(), |found| {
-                format!("{found} dimensions")
-            });
-            let message = format!(
-                "the index {index} has {found}, the embedder {model} has {dimensions} dimensions"
-            );
-            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
+        if self.names(&kept, model, dimensions)? {
+            return Ok(());
         }
-        match kept.model {
-            None => self.adopt(model, dimensions).await,
-            Some(found) if found == model.as_str() => Ok(()),
-            Some(found) => {
-                let message =
-                    format!("the index {index} keeps vectors of {found}, the embedder is {model}");
-                Err(Failure::permanent(reason::MODEL_MISMATCH, message))
-            }
+        self.adopt(model, dimensions).await
+    }
+
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let Some(kept) = self.kept().await? else {
+            return Ok(());
+        };
+        if self.names(&kept, model, dimensions)? {
+            return Ok(());
         }
+        self.is_free_for(model).await
     }
 
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {

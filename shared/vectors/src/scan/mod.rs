@@ -20,7 +20,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -219,15 +219,7 @@ impl Inner {
     }
 
     fn check(&self, asked: About) -> Result<(), Failure> {
-        let mut about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
-        if about.is_none()
-            && let Home::Disk {
-                folder,
-                access: Access::Reader,
-            } = &self.home
-        {
-            *about = About::read(folder)?;
-        }
+        let mut about = self.known_about()?;
         if let Some(known) = about.as_ref() {
             return known.fits(&asked);
         }
@@ -241,6 +233,27 @@ impl Inner {
         }
         *about = Some(asked);
         Ok(())
+    }
+
+    fn fits(&self, asked: &About) -> Result<(), Failure> {
+        match self.known_about()?.as_ref() {
+            Some(known) => known.fits(asked),
+            None => Ok(()),
+        }
+    }
+
+    /// What the index says of itself; a reader looks again until its writer has said it.
+    fn known_about(&self) -> Result<MutexGuard<'_, Option<About>>, Failure> {
+        let mut about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+        if about.is_none()
+            && let Home::Disk {
+                folder,
+                access: Access::Reader,
+            } = &self.home
+        {
+            *about = About::read(folder)?;
+        }
+        Ok(about)
     }
 
     /// An index that was checked takes only vectors of its dimensions.
@@ -262,6 +275,11 @@ impl VectorIndex for ScanIndex {
     async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
         let asked = About::new(model, dimensions);
         self.blocking(move |inner| inner.check(asked)).await
+    }
+
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let asked = About::new(model, dimensions);
+        self.blocking(move |inner| inner.fits(&asked)).await
     }
 
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {

@@ -83,14 +83,20 @@ pub async fn holds(index: &dyn VectorIndex) {
 
 async fn the_model_is_checked(index: &dyn VectorIndex) {
     let embedder = HashedEmbedder::new();
+    let other = ModelId::new("another-model");
+    // Asking makes no index: one that is not there yet fits every model.
+    for model in [&other, embedder.model()] {
+        index.fits(model, embedder.dimensions()).await.unwrap();
+    }
     for _ in 0..2 {
         index
             .check(embedder.model(), embedder.dimensions())
             .await
             .unwrap();
     }
-    let other = ModelId::new("another-model");
     for (model, dimensions) in [(&other, embedder.dimensions()), (embedder.model(), 512)] {
+        let failure = index.fits(model, dimensions).await.unwrap_err();
+        assert_eq!(failure.reason(), reason::MODEL_MISMATCH);
         let failure = index.check(model, dimensions).await.unwrap_err();
         assert_eq!(failure.reason(), reason::MODEL_MISMATCH);
         assert!(!failure.is_transient());
