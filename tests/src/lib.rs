@@ -9,4 +9,4 @@ mod world;
 
 pub use state::{DeadLetter, State, dead_letters};
 pub use tapped_index::{Indexed, TappedIndex};
-pub use world::{NOW, Pending, TEMPLATE, World, has_failed, workers};
+pub use world::{NOW, Pending, TEMPLATE, World, has_failed, settings_of, workers};

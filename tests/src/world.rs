@@ -59,6 +59,18 @@ fn mappings(worker: &str) -> impl Iterator<Item = &'static Mapping> {
         .flat_map(|function| &function.mappings)
 }
 
+fn settings(function: &Function) -> Settings {
+    Settings::from_map(function.config.environment.clone())
+}
+
+/// The settings of the function that this worker is.
+pub fn settings_of(worker: &str) -> Settings {
+    let own = functions()
+        .iter()
+        .find(|function| function.config.handler == worker);
+    settings(own.unwrap())
+}
+
 /// The queues that a worker listens to.
 fn queues(worker: &str) -> impl Iterator<Item = &'static str> {
     mappings(worker).filter_map(|mapping| match mapping {
@@ -107,6 +119,8 @@ pub struct World {
     pub clients: Clients,
     /// Names of bucket and tables.
     pub names: Names,
+    /// What the product stands on, behind the tap.
+    pub place: Place,
     /// The product, behind the tap.
     pub documents: Documents,
     /// The loops, behind the tap.
@@ -139,8 +153,6 @@ impl World {
         ));
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
-        let settings =
-            |function: &Function| Settings::from_map(function.config.environment.clone());
         let first = settings(&functions()[0]);
         let place = Place {
             clients: tapped.clone(),
@@ -149,7 +161,7 @@ impl World {
             clock: Arc::new(ManualClock::at(NOW)),
         };
         let names = Names::from_settings(&first).unwrap();
-        let documents = documents(&first, place).await.unwrap();
+        let documents = documents(&first, place.clone()).await.unwrap();
         let mut deliveries = BTreeMap::new();
         for function in functions() {
             let name = function.config.handler.as_str();
@@ -166,6 +178,7 @@ impl World {
             index,
             clients,
             names,
+            place,
             documents,
             deliveries,
             streams: Mutex::default(),

@@ -7,11 +7,11 @@ use millrace_tests::World;
 
 use crate::PROGRAM;
 
-fn product_folder() -> PathBuf {
+pub(crate) fn product_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../events-fixtures/documents")
 }
 
-fn fixtures() -> Vec<PathBuf> {
+pub(crate) fn fixtures() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for worker in millrace_documents::WORKERS {
         let folder = product_folder().join(worker);

@@ -7,6 +7,7 @@ mod dead_letters;
 mod fixtures;
 mod kill;
 mod pipeline;
+mod rehearsal;
 mod replay;
 
 /// The command under test; also the child in which files are parsed.

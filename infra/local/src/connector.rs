@@ -4,6 +4,7 @@
 //! streams and SQS; a form is SNS; everything else is S3.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -17,6 +18,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -35,7 +38,7 @@ const ENDPOINT: &str = "http://127.0.0.1:4566";
 /// The largest request that is not S3's: SQS takes 1 MiB, DynamoDB 16 MiB.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
 
-const AWS_JSON: &str = "application/x-amz-json-1.0";
+pub(crate) const AWS_JSON: &str = "application/x-amz-json-1.0";
 
 /// An error that ends a connection instead of being answered.
 pub(crate) type RouteError = Box<dyn std::error::Error + Send + Sync>;
@@ -120,7 +123,7 @@ impl Router {
     }
 }
 
-fn header<'a>(request: &'a Request<Body>, name: &str) -> &'a str {
+pub(crate) fn header<'a>(request: &'a Request<Body>, name: &str) -> &'a str {
     let value = request.headers().get(name);
     value
         .and_then(|value| value.to_str().ok())
@@ -149,7 +152,7 @@ fn check_access_key(request: &Request<Body>) -> Result<(), ServiceError> {
 
 /// The signature covers the host, which in a request that never went over a
 /// wire stands in the URI alone.
-fn add_host(request: &mut Request<Body>) -> Result<(), RouteError> {
+pub(crate) fn add_host(request: &mut Request<Body>) -> Result<(), RouteError> {
     if request.headers().contains_key(HOST) {
         return Ok(());
     }
@@ -160,12 +163,12 @@ fn add_host(request: &mut Request<Body>) -> Result<(), RouteError> {
     Ok(())
 }
 
-async fn collect(body: Body) -> Result<Bytes, RouteError> {
+pub(crate) async fn collect(body: Body) -> Result<Bytes, RouteError> {
     let limited = http_body_util::Limited::new(body, LARGEST_BODY);
     Ok(limited.collect().await?.to_bytes())
 }
 
-fn answer(
+pub(crate) fn answer(
     status: u16,
     content_type: &'static str,
     body: impl Into<Bytes>,
@@ -176,14 +179,16 @@ fn answer(
         .body(Body::from(body.into()))?)
 }
 
-fn dynamo_answer(result: Result<Vec<u8>, CallError>) -> Result<Response<Body>, RouteError> {
+pub(crate) fn dynamo_answer(
+    result: Result<Vec<u8>, CallError>,
+) -> Result<Response<Body>, RouteError> {
     match result {
         Ok(body) => answer(200, AWS_JSON, body),
         Err(error) => answer(error.status, AWS_JSON, error.body),
     }
 }
 
-fn sqs_answer(
+pub(crate) fn sqs_answer(
     result: Result<serde_json::Value, ServiceError>,
 ) -> Result<Response<Body>, RouteError> {
     let error = match result {
@@ -203,25 +208,37 @@ fn sqs_answer(
     Ok(response)
 }
 
-fn json_error(error: &ServiceError, error_type: String) -> Result<Response<Body>, RouteError> {
+pub(crate) fn json_error(
+    error: &ServiceError,
+    error_type: String,
+) -> Result<Response<Body>, RouteError> {
     let body = serde_json::json!({ "__type": error_type, "message": error.message });
     answer(error.status, AWS_JSON, body.to_string())
 }
 
-/// The router under an SDK client.
-#[derive(Debug, Clone)]
-struct InProcess(Router);
+/// What answers the requests of an SDK client.
+pub(crate) type Answering =
+    dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Body>, RouteError>> + Send + Sync;
+
+/// Something in this process, under an SDK client.
+#[derive(Clone)]
+struct InProcess(Arc<Answering>);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("InProcess")
+    }
+}
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let router = self.0.clone();
+        let answering = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
             let request = request
                 .try_into_http1x()
                 .map_err(|error| ConnectorError::user(error.into()))?;
             let request = request.map(Body::http_body_unsync);
-            let response = router
-                .handle(request)
+            let response = answering(request)
                 .await
                 .map_err(|error| ConnectorError::other(error, None))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
@@ -243,7 +260,16 @@ impl HttpClient for InProcess {
 /// An HTTP client whose every request is answered by `services`, in this
 /// process. It can be wrapped, to count requests or to inject faults.
 pub fn http_client(services: &Services) -> SharedHttpClient {
-    SharedHttpClient::new(InProcess(Router::new(services)))
+    let router = Router::new(services);
+    client_of(Arc::new(move |request| {
+        let router = router.clone();
+        async move { router.handle(request).await }.boxed()
+    }))
+}
+
+/// An HTTP client whose every request `answering` answers.
+pub(crate) fn client_of(answering: Arc<Answering>) -> SharedHttpClient {
+    SharedHttpClient::new(InProcess(answering))
 }
 
 /// The configuration of SDK clients that talk to `services`. A failed request is

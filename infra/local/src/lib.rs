@@ -13,6 +13,7 @@ pub mod dynamo;
 pub mod eventbridge;
 pub mod mappings;
 pub mod names;
+pub mod rehearsal;
 pub mod s3;
 pub mod server;
 pub mod sns;

@@ -49,6 +49,16 @@ pub struct Place {
 
 /// Sets the product up. The index is asked once whether it fits the embedder.
 pub async fn documents(settings: &Settings, place: Place) -> Result<Documents, SetupError> {
+    let embedder = embedder(settings, &place.clients)?;
+    documents_with(settings, place, embedder).await
+}
+
+/// As [`documents`], with this embedder, whatever the settings say of it.
+pub async fn documents_with(
+    settings: &Settings,
+    place: Place,
+    embedder: Arc<dyn Embedder>,
+) -> Result<Documents, SetupError> {
     let names = Names::from_settings(settings)?;
     let defaults = ChunkSettings::default();
     let chunking = ChunkSettings::try_new(
@@ -57,7 +67,7 @@ pub async fn documents(settings: &Settings, place: Place) -> Result<Documents, S
         settings.number("MILLRACE_CHUNK_OVERLAP_TOKENS", defaults.overlap_tokens())?,
     )
     .map_err(|error| SetupError::Chunking(error.to_string()))?;
-    let embedder = GuardedEmbedder::new(embedder(settings, &place.clients)?);
+    let embedder = GuardedEmbedder::new(embedder);
     let index = match place.index {
         Some(index) => index,
         None => index(settings, &place.clients)?,
@@ -73,8 +83,8 @@ pub async fn documents(settings: &Settings, place: Place) -> Result<Documents, S
     Ok(Documents::new(parts, &names, chunking))
 }
 
-/// `local`, `bedrock:MODEL` or `openai:MODEL`.
-fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>, SetupError> {
+/// The embedder that the settings name: `local`, `bedrock:MODEL` or `openai:MODEL`.
+pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>, SetupError> {
     let name = settings.optional("MILLRACE_EMBEDDER").unwrap_or("local");
     match name.split_once(':') {
         None if name == "local" => Ok(Arc::new(HashedEmbedder::new())),
@@ -95,7 +105,8 @@ fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>,
     }
 }
 
-fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorIndex>, SetupError> {
+/// The index that the settings name.
+pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorIndex>, SetupError> {
     if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
         return Ok(Arc::new(ScanIndex::open(Path::new(folder))?));
     }

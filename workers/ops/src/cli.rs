@@ -123,6 +123,9 @@ pub struct Feed {
     /// The worker's name
     #[arg(long, value_name = "WORKER")]
     pub to: String,
+    /// Say what would come of it: the worker runs, its effects are withheld, nothing changes
+    #[arg(long)]
+    pub rehearse: bool,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,

@@ -9,6 +9,7 @@ pub mod fixture;
 pub mod letters;
 mod output;
 pub mod platform;
+pub mod rehearsal;
 mod samples;
 pub mod subjects;
 

@@ -18,17 +18,21 @@ use millrace_documents::{
 };
 use millrace_local::{
     CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
-    Server, Storage, Template,
+    Server, Storage,
     names::{CREDENTIAL, REGION},
 };
 use millrace_text::{Child, Extractor, Limits};
 use millrace_vectors::{ScanIndex, VectorIndex};
-use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-/// The template that is run when none is named: the repository's own.
-const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
+pub use said::Said;
+
+mod functions;
+mod said;
+
+use functions::{settings, template};
+
 /// Where a running platform leaves its address for other commands.
 const ENDPOINT_FILE: &str = "endpoint";
 /// How often the queues of a running platform are looked at.
@@ -64,55 +68,6 @@ pub enum Home {
     Memory,
 }
 
-/// One outcome, to print.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Said {
-    /// The worker.
-    pub worker: String,
-    /// What became of the record.
-    pub outcome: String,
-    /// What it was about.
-    pub subject: String,
-    /// Why, when it failed.
-    pub reason: Option<String>,
-    /// What the failure says.
-    pub message: Option<String>,
-    /// How often it was delivered, as far as its source counts.
-    pub attempt: u32,
-    /// How long it took.
-    pub milliseconds: u64,
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:15} {:10} {} ({} ms)",
-            self.worker, self.outcome, self.subject, self.milliseconds
-        )?;
-        if let (Some(reason), Some(message)) = (&self.reason, &self.message) {
-            write!(f, "  {reason}: {}", crate::output::short(message, 160))?;
-        }
-        Ok(())
-    }
-}
-
-impl From<&OutcomeEvent<'_>> for Said {
-    fn from(event: &OutcomeEvent<'_>) -> Self {
-        let reason = event.report.reason.as_ref();
-        Self {
-            worker: event.worker.to_owned(),
-            outcome: event.report.outcome.word().to_owned(),
-            subject: event.report.subject.clone(),
-            reason: reason.map(|reason| reason.code.to_string()),
-            message: reason.map(|reason| reason.message.clone()),
-            attempt: event.report.attempt,
-            milliseconds: u64::try_from(event.duration.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-}
-
 type Heard = Box<dyn Fn(&Said) + Send>;
 type Listener = Arc<Mutex<Option<Heard>>>;
 
@@ -120,7 +75,8 @@ type Listener = Arc<Mutex<Option<Heard>>>;
 pub struct Platform {
     data: PathBuf,
     cloud: Option<LocalCloud>,
-    clients: Clients,
+    functions: Vec<FunctionConfig>,
+    place: Place,
     names: Names,
     documents: Documents,
     deliveries: BTreeMap<String, Arc<Delivery>>,
@@ -208,8 +164,7 @@ impl Platform {
             data: data.clone(),
             message,
         };
-        let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new())
-            .map_err(|error| part(error.to_string()))?;
+        let template = template().map_err(part)?;
         let storage = match &home {
             Home::Folder(data) => Storage::Directory(data.clone()),
             Home::Memory => Storage::Memory,
@@ -243,8 +198,7 @@ impl Platform {
         let Ok(endpoint) = std::fs::read_to_string(data.join(ENDPOINT_FILE)) else {
             return Err(OpenFailed::InUse(data.to_owned()));
         };
-        let template = Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new())
-            .map_err(|error| part(error.to_string()))?;
+        let template = template().map_err(part)?;
         let functions: Vec<FunctionConfig> = template
             .functions
             .into_iter()
@@ -278,20 +232,6 @@ impl Platform {
         let Some(first) = functions.first() else {
             return Err(part("the template has no functions".to_owned()));
         };
-        let settings = |function: &FunctionConfig| {
-            // What this machine's environment says goes before the template: keys are in no template.
-            let keys = [
-                "MILLRACE_EMBEDDER",
-                "MILLRACE_OPENAI_ENDPOINT",
-                "MILLRACE_OPENAI_KEY",
-            ];
-            let mut values = function.environment.clone();
-            values.extend(
-                keys.iter()
-                    .filter_map(|key| Some(((*key).to_owned(), std::env::var(key).ok()?))),
-            );
-            Settings::from_map(values)
-        };
         let names =
             Names::from_settings(&settings(first)).map_err(|error| part(error.to_string()))?;
         let place = Place {
@@ -300,7 +240,7 @@ impl Platform {
             extractor: Arc::new(extractor),
             clock: Arc::new(SystemClock),
         };
-        let product = documents(&settings(first), place)
+        let product = documents(&settings(first), place.clone())
             .await
             .map_err(|error| part(chain(&error)))?;
         let listener: Listener = Arc::default();
@@ -335,7 +275,8 @@ impl Platform {
         Ok(Self {
             data,
             cloud: None,
-            clients,
+            functions: functions.to_vec(),
+            place,
             names,
             documents: product,
             deliveries,
@@ -419,6 +360,7 @@ impl Platform {
     async fn queues_are_empty(&self) -> bool {
         for queue in self.queues() {
             let Ok(url) = self
+                .place
                 .clients
                 .sqs
                 .get_queue_url()
@@ -429,6 +371,7 @@ impl Platform {
                 return true;
             };
             let asked = self
+                .place
                 .clients
                 .sqs
                 .get_queue_attributes()
@@ -473,7 +416,20 @@ impl Platform {
 
     /// SDK clients of the platform.
     pub fn clients(&self) -> &Clients {
-        &self.clients
+        &self.place.clients
+    }
+
+    /// What the workers stand on.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The settings of the function that this worker is; `None` when there is none.
+    pub fn settings(&self, worker: &str) -> Option<Settings> {
+        self.functions
+            .iter()
+            .find(|function| function.handler == worker)
+            .map(settings)
     }
 
     /// Names of bucket and tables.

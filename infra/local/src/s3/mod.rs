@@ -5,6 +5,7 @@
 //! with all the messages that announce it. A crash in between leaves bytes that
 //! nothing names, which the next opening removes. Keys never become file names.
 
+mod adopt;
 mod answers;
 mod blobs;
 mod buckets;
@@ -25,6 +26,7 @@ use rusqlite::params;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
+pub(crate) use adopt::Adopted;
 pub use notifications::NotificationRule;
 
 use crate::error::{OpenError, ServiceError};

@@ -3,7 +3,7 @@
 //! A publication and the messages that it becomes are one transaction.
 
 mod delivery;
-mod form;
+pub(crate) mod form;
 mod subscription;
 pub(crate) mod wire;
 

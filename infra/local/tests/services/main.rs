@@ -3,6 +3,7 @@
 
 mod dynamo;
 mod notifications;
+mod rehearsal;
 mod restart;
 mod s3;
 mod server;

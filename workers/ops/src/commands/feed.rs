@@ -10,6 +10,7 @@ use crate::{
     cli::Feed,
     output::{Ended, Error, docs_link, json, line},
     platform::Platform,
+    rehearsal::{Rehearsal, Verdict},
 };
 
 /// What came of the event.
@@ -57,6 +58,10 @@ pub(crate) async fn run(asked: Feed) -> Result<Ended, Error> {
         _ => event,
     };
     let platform = Platform::open(&asked.place.data).await?;
+    if asked.rehearse {
+        let rehearsal = platform.rehearse(&asked.to, event).await?;
+        return Ok(print(&rehearsal, asked.place.json));
+    }
     let Some(delivery) = platform.delivery(&asked.to) else {
         let names = platform.workers().join(", ");
         return Err(Error::usage(format!(
@@ -86,6 +91,27 @@ pub(crate) async fn run(asked: Feed) -> Result<Ended, Error> {
     } else {
         Ended::Done
     })
+}
+
+/// Prints the verdict, and every effect that was withheld. An event that would fail is one that failed.
+fn print(rehearsal: &Rehearsal, as_json: bool) -> Ended {
+    if as_json {
+        json(rehearsal);
+    } else {
+        line(&format!("{}: {}", rehearsal.worker, rehearsal.verdict));
+        if rehearsal.records.len() > 1 {
+            for record in &rehearsal.records {
+                line(&format!("  {}: {}", record.subject, Verdict::of(record)));
+            }
+        }
+        for effect in &rehearsal.effects {
+            line(&format!("  would {effect}"));
+        }
+    }
+    match rehearsal.verdict {
+        Verdict::StillFailing { .. } | Verdict::WouldRetry { .. } => Ended::SomeFailed,
+        _ => Ended::Done,
+    }
 }
 
 fn fed_record(record: RecordReport) -> FedRecord {

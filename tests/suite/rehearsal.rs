@@ -1,0 +1,301 @@
+//! A rehearsal says what the delivery will do, and does none of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use millrace_ops::{
+    fixture,
+    rehearsal::{Rehearsal, Verdict, rehearse},
+};
+use millrace_tests::{State, TEMPLATE, World, settings_of};
+use serde_json::{Value, json};
+
+use crate::{
+    FIRST, SECOND, document,
+    fixtures::{fixtures, product_folder},
+};
+
+/// Calls that change nothing. Everything else that reaches a world during a rehearsal is a leak.
+const READS: [&str; 9] = [
+    "DynamoDB_20120810.DescribeTable",
+    "DynamoDB_20120810.GetItem",
+    "DynamoDB_20120810.Query",
+    "DynamoDB_20120810.Scan",
+    "S3 GET",
+    "S3 HEAD",
+    "index.fits",
+    "index.document_chunks",
+    "index.search",
+];
+
+/// Everything durable in a world, byte for byte, with all that merely says that somebody wrote.
+#[derive(Debug, PartialEq)]
+struct Exactly {
+    tables: BTreeMap<String, Value>,
+    streams: BTreeMap<String, Option<String>>,
+    objects: BTreeMap<String, String>,
+    queues: BTreeMap<String, String>,
+    state: State,
+}
+
+impl Exactly {
+    async fn of(world: &World) -> Self {
+        let services = world.services();
+        let mut tables = BTreeMap::new();
+        let mut streams = BTreeMap::new();
+        for table in &TEMPLATE.tables {
+            let name = table.name.clone();
+            let scan = services
+                .dynamo
+                .call_json("Scan", &json!({"TableName": name}))
+                .unwrap();
+            tables.insert(name.clone(), scan);
+            // A write that changes nothing would still move the stream on.
+            let last = services.dynamo.latest_sequence_number(&name).await;
+            streams.insert(name, last.unwrap());
+        }
+        let mut objects = BTreeMap::new();
+        for bucket in &TEMPLATE.buckets {
+            let s3 = &world.clients.s3;
+            let listed = s3.list_objects_v2().bucket(&bucket.name).send().await;
+            for object in listed.unwrap().contents() {
+                let key = object.key().unwrap();
+                let got = s3.get_object().bucket(&bucket.name).key(key).send().await;
+                let got = got.unwrap();
+                let mut metadata: Vec<_> = got.metadata().unwrap().clone().into_iter().collect();
+                metadata.sort();
+                let about = format!(
+                    "{:?} {:?} {:?} {metadata:?}",
+                    got.e_tag(),
+                    got.last_modified(),
+                    got.content_type()
+                );
+                let bytes = got.body.collect().await.unwrap().into_bytes();
+                objects.insert(
+                    format!("s3://{}/{key}", bucket.name),
+                    format!("{about} {bytes:?}"),
+                );
+            }
+        }
+        let mut queues = BTreeMap::new();
+        for queue in &TEMPLATE.queues {
+            let counts = services.queues.counts(&queue.name).await.unwrap();
+            queues.insert(queue.name.clone(), format!("{counts:?}"));
+        }
+        Self {
+            tables,
+            streams,
+            objects,
+            queues,
+            state: State::of(world).await,
+        }
+    }
+
+    /// Rows, objects and documents of the index that are not the same, as effects name them.
+    fn changed(&self, after: &Self) -> BTreeSet<String> {
+        let mut targets = BTreeSet::new();
+        for (table, before) in &self.tables {
+            let rows = |scan: &Value| -> BTreeMap<String, Value> {
+                let rows = scan["Items"].as_array().unwrap().iter();
+                rows.map(|row| (target(table, row), row.clone())).collect()
+            };
+            targets.extend(different(&rows(before), &rows(&after.tables[table])));
+        }
+        targets.extend(different(&self.objects, &after.objects));
+        let entries = |state: &State| -> BTreeMap<String, Vec<String>> {
+            let mut documents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for entry in &state.entries {
+                let document = documents.entry(format!("{}/{}", entry.user, entry.document));
+                document.or_default().push(format!("{entry:?}"));
+            }
+            documents
+        };
+        targets.extend(different(&entries(&self.state), &entries(&after.state)));
+        targets
+    }
+}
+
+/// `table/key/key`.
+fn target(table: &str, row: &Value) -> String {
+    let described = TEMPLATE.tables.iter().find(|known| known.name == table);
+    let schema = described.unwrap().create["KeySchema"].as_array().unwrap();
+    schema.iter().fold(table.to_owned(), |target, key| {
+        let value = &row[key["AttributeName"].as_str().unwrap()]["S"];
+        format!("{target}/{}", value.as_str().unwrap())
+    })
+}
+
+fn different<T: PartialEq>(
+    before: &BTreeMap<String, T>,
+    after: &BTreeMap<String, T>,
+) -> Vec<String> {
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .cloned()
+        .collect()
+}
+
+/// Rehearses an event and holds that nothing came of it.
+async fn rehearsed(world: &World, worker: &str, event: &Value) -> Result<Rehearsal, String> {
+    let before = Exactly::of(world).await;
+    world.tap.arm(None);
+    let place = world.place.clone();
+    let rehearsal = rehearse(place, &settings_of(worker), worker, event.clone()).await;
+    let calls = world.tap.calls();
+    if !calls.iter().any(|call| call.starts_with("index.fits")) {
+        return Err(format!("the rehearsal passed by the tap: {calls:?}"));
+    }
+    let leaks: Vec<String> = calls
+        .into_iter()
+        .filter(|call| !READS.iter().any(|read| call.starts_with(read)))
+        .collect();
+    let rehearsal = rehearsal.map_err(|error| error.to_string())?;
+    if !leaks.is_empty() {
+        return Err(format!("the rehearsal made calls that write: {leaks:?}"));
+    }
+    if Exactly::of(world).await != before {
+        return Err("the rehearsal changed the world".to_owned());
+    }
+    Ok(rehearsal)
+}
+
+/// Rehearses, delivers, and holds that the one said what came of the other.
+async fn compare(world: &World, worker: &str, event: &Value) -> Result<Rehearsal, String> {
+    let rehearsal = rehearsed(world, worker, event).await?;
+    let before = Exactly::of(world).await;
+    let report = world.deliver(worker, event).await;
+    let said = serde_json::to_value(&rehearsal.records).unwrap();
+    let came = serde_json::to_value(&report.records).unwrap();
+    if said != came {
+        return Err(format!("rehearsed {said}, delivered {came}"));
+    }
+    let untold: Vec<String> = before
+        .changed(&Exactly::of(world).await)
+        .into_iter()
+        .filter(|target| !rehearsal.effects.iter().any(|e| e.target == *target))
+        .collect();
+    if !untold.is_empty() {
+        let told = &rehearsal.effects;
+        return Err(format!(
+            "the delivery changed {untold:?}, the rehearsal told of {told:?}"
+        ));
+    }
+    Ok(rehearsal)
+}
+
+async fn run(path: &Path) -> Result<Rehearsal, String> {
+    let fixture = fixture::load(path).map_err(|error| error.to_string())?;
+    let world = World::in_process().await;
+    let bucket = &world.names.bucket;
+    fixture::put(&fixture.given, &product_folder(), &world.clients, bucket)
+        .await
+        .map_err(|error| error.to_string())?;
+    compare(&world, &fixture.worker, &fixture.event).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fixture_comes_out_as_its_rehearsal_says_and_the_rehearsal_changes_nothing() {
+    let mut wrong = Vec::new();
+    let mut verdicts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for path in fixtures() {
+        match run(&path).await {
+            Ok(rehearsal) => *verdicts.entry(rehearsal.verdict.word()).or_default() += 1,
+            Err(message) => wrong.push(format!(
+                "{}: {message}",
+                path.strip_prefix(product_folder()).unwrap().display()
+            )),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} fixtures are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    for verdict in ["would-apply", "ignored", "still-failing"] {
+        assert!(verdicts.contains_key(verdict), "{verdict}: {verdicts:?}");
+    }
+}
+
+/// The worker's next event, wherever it comes from.
+async fn next_event(world: &World, worker: &'static str) -> Value {
+    match world.receive_for(worker).await.first() {
+        Some(pending) => pending.event.clone(),
+        None => world.stream_event(worker).await.unwrap().0,
+    }
+}
+
+/// Every worker in turn, on a document that is on its way: the second of two uploads, so that there is something old to
+/// replace and to remove.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_worker_on_a_real_document_is_rehearsed_as_it_is_delivered() {
+    let order = ["extract-text", "chunk-text", "embed-chunks", "index-chunks"];
+    let document = document("ada", 21);
+    let world = World::in_process().await;
+    world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    world.quiet().await;
+    world.later();
+    world
+        .upload(&document, "second.txt", SECOND.as_bytes())
+        .await;
+    for (position, worker) in order.into_iter().enumerate() {
+        world.quiet_without(&order[position..]).await;
+        let event = next_event(&world, worker).await;
+        let rehearsal = compare(&world, worker, &event).await.unwrap();
+        assert_eq!(rehearsal.verdict, Verdict::WouldApply, "{worker}");
+        assert!(!rehearsal.effects.is_empty(), "{worker}");
+        // Delivered now: what a replay would do is known, too.
+        let again = compare(&world, worker, &event).await.unwrap();
+        assert_eq!(again.verdict, Verdict::AlreadyApplied, "{worker}");
+        if worker == "index-chunks" {
+            let summaries: Vec<&str> = rehearsal.effects.iter().map(|e| &*e.summary).collect();
+            let told = summaries.join("\n");
+            assert!(told.contains("index 1 chunk of document"), "{told}");
+            assert!(
+                told.contains("remove 1 chunk of former generations"),
+                "{told}"
+            );
+        }
+    }
+    world.quiet().await;
+    let late = json!({"Records": [{
+        "eventSource": "aws:s3", "eventName": "ObjectRemoved:Delete", "eventTime": "2026-11-21T04:05:00.000Z",
+        "s3": {"bucket": {"name": world.names.bucket},
+            "object": {"key": document.original(Some("txt")), "sequencer": "FFFFFFFFFFFFFFFFFF"}},
+    }]});
+    let rehearsal = compare(&world, "remove-document", &late).await.unwrap();
+    assert_eq!(rehearsal.verdict, Verdict::WouldApply);
+    let told: Vec<&str> = rehearsal.effects.iter().map(|e| &*e.operation).collect();
+    assert!(
+        told.contains(&"DeleteObject") && told.contains(&"remove_document"),
+        "{told:?}"
+    );
+}
+
+/// An older upload's event, and one that fails: what an operator asks of a dead letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_is_superseded_and_a_broken_one_fails_still() {
+    let document = document("ada", 22);
+    let world = World::in_process().await;
+    world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    let late = next_event(&world, "extract-text").await;
+    world.later();
+    world
+        .upload(&document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet().await;
+    let rehearsal = compare(&world, "extract-text", &late).await.unwrap();
+    assert_eq!(rehearsal.verdict, Verdict::Superseded);
+
+    let broken = json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": "no event",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:millrace-extract-text"}]});
+    let rehearsal = compare(&world, "extract-text", &broken).await.unwrap();
+    let Verdict::StillFailing { reason, .. } = &rehearsal.verdict else {
+        panic!("{:?}", rehearsal.verdict);
+    };
+    assert_eq!(reason, "not-json");
+    assert!(rehearsal.effects.is_empty(), "{:?}", rehearsal.effects);
+}
