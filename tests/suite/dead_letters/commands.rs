@@ -516,3 +516,49 @@ async fn ctrl_c_at_the_question_leaves_nothing_hidden() {
         .unwrap();
     assert_eq!((counts.visible, counts.in_flight), (1, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_what_a_replay_would_do_and_does_not_do_it() {
+    let bench = Bench::with(&[
+        (QUEUE, "no json".to_owned()),
+        (QUEUE, object_created("elsewhere/x").to_string()),
+    ])
+    .await;
+    let stream = on_failure_of_stream().to_string();
+    let platform = Platform::open(&bench.data()).await.unwrap();
+    let queues = platform.cloud().unwrap().services().queues.clone();
+    let dead = OutgoingMessage::new(stream);
+    queues
+        .send("millrace-keep-progress-dlq", dead)
+        .await
+        .unwrap();
+    drop((queues, platform));
+    let before = bench.queue(QUEUE).await;
+    let told = bench.json(&["explain", "--worker", "extract-text"]);
+    let of = |subject: &str| {
+        let found = told.iter().find(|one| one["subject"] == subject);
+        found
+            .unwrap_or_else(|| panic!("{subject}: {told:?}"))
+            .clone()
+    };
+    assert_eq!(of("-")["verdict"]["verdict"], "still-failing");
+    assert_eq!(of("-")["verdict"]["reason"], "not-json");
+    assert_eq!(of("s3://b/elsewhere/x")["verdict"]["verdict"], "ignored");
+    let said = bench.ok(&["explain", "--reason", "redriven"]);
+    assert!(
+        said.contains("a replay would fail again with not-json"),
+        "{said}"
+    );
+    // A letter that does not carry its event cannot be tried.
+    let output = bench.run(&["explain", "--kind", "stream-place"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("not known") && said.contains("event-not-carried"),
+        "{said}"
+    );
+    let (said, _) = bench.fails(&["explain"]);
+    assert!(said.contains("say which letters"), "{said}");
+    assert_eq!(bench.queue(QUEUE).await, before);
+    assert!(bench.json(&["audit"]).is_empty(), "looking is no act");
+}

@@ -45,6 +45,18 @@ pub enum DlqCommand {
         #[command(flatten)]
         place: DlqPlace,
     },
+    /// Says what a replay would do: runs the worker with its effects withheld
+    Explain {
+        /// Which ones.
+        #[command(flatten)]
+        which: Which,
+        /// Take what the catalogue knows, without reading the queues again
+        #[arg(long)]
+        cached: bool,
+        /// Where they lie.
+        #[command(flatten)]
+        place: DlqPlace,
+    },
     /// Sends dead letters to their workers again
     Replay {
         /// Their ids, or the beginnings of them

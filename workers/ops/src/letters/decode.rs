@@ -300,7 +300,7 @@ fn batch_info(value: &Value) -> Option<&Value> {
 }
 
 /// Lambda's record may come through a topic (a notification) or through EventBridge (`detail`).
-fn unwrapped(mut value: Value) -> Value {
+pub(super) fn unwrapped(mut value: Value) -> Value {
     for _ in 0..MAX_WRAPPINGS {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
         let inner = if text("Type") == Some("Notification") {

@@ -4,7 +4,10 @@ use millrace_events::{Failure, ParkedFormat, ParkedReason, ParkedRecord, open, r
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::letter::{Kind, Letter};
+use super::{
+    decode::unwrapped,
+    letter::{Kind, Letter},
+};
 
 /// The namespace of the ids of edited letters.
 const EDITED: Uuid = Uuid::from_u128(0x2f5d_61b3_88c4_4e0a_b7a9_60e4_1d93_c27f);
@@ -26,7 +29,8 @@ pub fn event_of(letter: &Letter) -> Result<Value, Failure> {
             "the letter tells where in the stream its records are, and does not carry them",
         )),
         Kind::StreamBatch | Kind::Async => {
-            let body = body();
+            // It may have come through a notification or EventBridge.
+            let body = unwrapped(body());
             let carried = body.get("requestPayload").or_else(|| body.get("payload"));
             // A text is what Lambda writes of an event; it is opened where that is JSON.
             let carried = carried.map(|carried| {

@@ -4,6 +4,7 @@ mod audit;
 mod dedupe;
 mod discard;
 mod edit;
+mod explain;
 mod list;
 mod replay;
 mod show;
@@ -43,6 +44,11 @@ pub(crate) async fn run(command: DlqCommand) -> Result<Ended, Error> {
             place,
         } => list::run(&which, limit, cached, &place).await,
         DlqCommand::Show { id, cached, place } => show::run(&id, cached, &place).await,
+        DlqCommand::Explain {
+            which,
+            cached,
+            place,
+        } => explain::run(&which, cached, &place).await,
         DlqCommand::Replay { ids, all, place } => replay::run(&ids, all, &place).await,
         DlqCommand::Edit {
             id,
