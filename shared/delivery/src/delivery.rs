@@ -17,6 +17,7 @@ use crate::{
     attempt::{Attempt, Times},
     handler::{Handler, erase},
     metrics,
+    recorder::{Heard, Recorder, Wrapping},
     report::{Identity, ReasonReport, Verdict},
     visibility::retry_delay,
 };
@@ -29,6 +30,7 @@ pub struct Delivery {
     visibility: Arc<dyn Visibility>,
     pub(crate) clock: Arc<dyn Clock>,
     metrics: Option<Arc<dyn MetricSink>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -66,12 +68,14 @@ impl Invocation {
 }
 
 /// How a message ended.
+#[derive(Clone)]
 struct Ended {
     reports: Vec<RecordReport>,
     retry: Option<Retry>,
 }
 
 /// That a message must come back.
+#[derive(Clone)]
 struct Retry {
     reason: Reason,
     message: String,
@@ -94,6 +98,7 @@ impl Delivery {
             visibility,
             clock,
             metrics: None,
+            recorder: None,
         }
     }
 
@@ -101,6 +106,13 @@ impl Delivery {
     #[must_use]
     pub fn with_metrics(mut self, sink: Arc<dyn MetricSink>) -> Self {
         self.metrics = Some(sink);
+        self
+    }
+
+    /// Keeps what it receives, as the recorder's rule says.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorder = Some(recorder);
         self
     }
 
@@ -119,6 +131,7 @@ impl Delivery {
     /// by [`Report::failed`]) to be retried; none is lost.
     pub async fn deliver(&self, event: Value, invocation: Invocation) -> Report {
         let times = Times::new(&self.settings, Instant::now(), invocation.deadline);
+        let wrapping = Wrapping::of(&event);
         let batch = open(&event).unwrap_or_else(|error| unopened(event, error));
         let lanes = lanes_of(&batch);
         let run = |lane| self.run_lane(&batch, lane, times, invocation.trace_id.as_deref());
@@ -128,6 +141,7 @@ impl Delivery {
             .await;
         let mut ended: Vec<_> = ended.into_iter().flatten().collect();
         ended.sort_by_key(|(position, _)| *position);
+        self.record(&batch, wrapping, &ended, times).await;
         let report = report_of(&batch, ended);
         tracing::debug!(
             worker = self.worker_name(),
@@ -137,6 +151,32 @@ impl Delivery {
             "delivered"
         );
         report
+    }
+
+    /// Lets the recorder keep what it takes.
+    async fn record(
+        &self,
+        batch: &Batch,
+        wrapping: Wrapping,
+        ended: &[(usize, Ended)],
+        times: Times,
+    ) {
+        let Some(recorder) = &self.recorder else {
+            return;
+        };
+        let taken = ended
+            .iter()
+            .filter(|(_, end)| recorder.takes(&end.reports))
+            .filter_map(|(position, end)| Some((batch.messages.get(*position)?, end)))
+            .map(|(message, end)| {
+                let report = report_on(batch.source, vec![(message.id.as_str(), end.clone())]);
+                Heard::new(batch.source, wrapping, message, &report)
+            });
+        let day = self.clock.now().date();
+        let worker = self.worker_name();
+        recorder
+            .keep(worker, day, taken.collect(), times.settle_by)
+            .await;
     }
 
     /// Handles the messages of one lane in order. Once one must come back, so must those behind it.
@@ -375,19 +415,25 @@ fn copy_of(failure: &Failure) -> Failure {
 }
 
 fn report_of(batch: &Batch, ended: Vec<(usize, Ended)>) -> Report {
+    let named = ended.into_iter().filter_map(|(position, end)| {
+        let message = batch.messages.get(position)?;
+        Some((message.id.as_str(), end))
+    });
+    report_on(batch.source, named.collect())
+}
+
+/// The report on messages of these ids.
+fn report_on(source: Source, ended: Vec<(&str, Ended)>) -> Report {
     let mut records = Vec::new();
     let mut retries = Vec::new();
-    for (position, end) in ended {
+    for (id, end) in ended {
         records.extend(end.reports);
         if let Some(retry) = end.retry {
-            retries.push((position, retry));
+            retries.push((id, retry));
         }
     }
-    let ids = retries
-        .iter()
-        .filter_map(|(position, _)| batch.messages.get(*position))
-        .map(|message| message.id.as_str());
-    let (response, failed) = match batch.source {
+    let ids = retries.iter().map(|(id, _)| *id);
+    let (response, failed) = match source {
         Source::Sqs { .. } => (failures_response(ids), None),
         // Lambda delivers everything from the checkpoint on again: naming more would say nothing more.
         Source::Stream => (

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use millrace_events::Reason;
+use millrace_events::{Reason, redact::Redactor};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use time::Date;
@@ -145,6 +145,54 @@ impl Fixture {
         };
         fields.end()?;
         Ok(fixture)
+    }
+
+    /// The same without anybody's data: event, given and response together, so that they still match. The description is kept.
+    pub fn redacted(&self, mut redactor: Redactor) -> Self {
+        redactor.learn(&self.event);
+        for row in &self.given.rows {
+            redactor.learn(&serde_json::json!({"table": row.table, "item": row.item}));
+        }
+        for object in &self.given.objects {
+            redactor.learn(&serde_json::json!(object.metadata));
+            if let Content::Text(text) = &object.content {
+                redactor.learn(&Value::from(text.as_str()));
+            }
+        }
+        let objects = self.given.objects.iter().map(|object| GivenObject {
+            key: redactor.text(&object.key),
+            content: match &object.content {
+                Content::File(file) => Content::File(file.clone()),
+                Content::Text(text) => Content::Text(redactor.text(text)),
+            },
+            metadata: object
+                .metadata
+                .iter()
+                .map(|(name, value)| (name.clone(), redactor.text(value)))
+                .collect(),
+        });
+        let rows = self.given.rows.iter().map(|row| GivenRow {
+            table: redactor.text(&row.table),
+            item: match redactor.event(&Value::Object(row.item.clone())) {
+                Value::Object(item) => item,
+                // An object stays one.
+                _ => serde_json::Map::new(),
+            },
+        });
+        Self {
+            description: self.description.clone(),
+            recorded: self.recorded,
+            worker: self.worker.clone(),
+            given: Given {
+                objects: objects.collect(),
+                rows: rows.collect(),
+            },
+            event: redactor.event(&self.event),
+            expect: Expect {
+                records: self.expect.records.clone(),
+                response: redactor.event(&self.expect.response),
+            },
+        }
     }
 
     /// As it is kept in a file: indented, with a newline at the end.
@@ -387,145 +435,4 @@ fn each<T>(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::{ReasonReport, RecordReport};
-
-    fn value() -> Value {
-        json!({
-            "description": "A file that needs a password.",
-            "recorded": "2026-11-09",
-            "worker": "extract-text",
-            "given": {
-                "objects": [
-                    {"key": "a", "file": "samples/a.pdf", "metadata": {"originalname": "a.pdf"}},
-                    {"key": "b", "text": "B", "metadata": {}}
-                ],
-                "rows": [{"table": "t", "item": {"userId": {"S": "u"}}}]
-            },
-            "event": {"Records": []},
-            "expect": {
-                "records": [{"outcome": "parked", "reason": "encrypted"}, {"outcome": "applied", "reason": null}],
-                "response": {"batchItemFailures": []}
-            }
-        })
-    }
-
-    #[test]
-    fn a_fixture_is_read_and_written_as_it_was() {
-        let fixture = Fixture::from_value(value()).unwrap();
-        let text = fixture.to_text();
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value());
-        assert!(text.ends_with("}\n"));
-    }
-
-    #[test]
-    fn an_error_names_the_field() {
-        let broken = |pointer: &str, with: Option<Value>| {
-            let mut value = value();
-            let (parent, name) = pointer.rsplit_once('/').unwrap();
-            let fields = value.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-            match with {
-                Some(with) => fields.insert(name.to_owned(), with),
-                None => fields.remove(name),
-            };
-            Fixture::from_value(value).unwrap_err().to_string()
-        };
-        for (pointer, with, said) in [
-            ("/worker", None, "`worker` is missing"),
-            (
-                "/recorded",
-                Some(json!("9.11.2026")),
-                "`recorded` is \"9.11.2026\", not a day",
-            ),
-            ("/recorded", Some(json!("2026-02-30")), "`recorded` is"),
-            (
-                "/given/objects/1/text",
-                None,
-                "`given.objects[1]` needs either",
-            ),
-            (
-                "/given/objects/0/text",
-                Some(json!("x")),
-                "`given.objects[0]` needs either",
-            ),
-            (
-                "/given/rows/0/item",
-                None,
-                "`given.rows[0]` missing field `item`",
-            ),
-            (
-                "/given/bucket",
-                Some(json!("b")),
-                "`given.bucket` is no field of a fixture",
-            ),
-            (
-                "/expect/records/0/outcome",
-                Some(json!("done")),
-                "`expect.records[0].outcome` unknown variant",
-            ),
-            (
-                "/expect/records/0/reason",
-                Some(json!("secret")),
-                "`expect.records[0].reason` is \"secret\", which is no reason code",
-            ),
-            ("/expect/response", None, "`expect.response` is missing"),
-        ] {
-            let got = broken(pointer, with);
-            assert!(got.starts_with(said), "{pointer}: {got}");
-        }
-    }
-
-    fn report(records: Vec<RecordReport>) -> Report {
-        Report {
-            response: json!({"batchItemFailures": []}),
-            records,
-            failed: None,
-        }
-    }
-
-    fn record(outcome: Said, code: Option<&'static str>) -> RecordReport {
-        RecordReport {
-            id: "i".to_owned(),
-            subject: "s".to_owned(),
-            outcome,
-            reason: code.map(|code| ReasonReport {
-                code,
-                message: "because".to_owned(),
-            }),
-            attempt: 1,
-        }
-    }
-
-    #[test]
-    fn a_difference_says_what_was_expected_and_what_came() {
-        let expect = Fixture::from_value(value()).unwrap().expect;
-        let as_expected = report(vec![
-            record(Said::Parked, Some("encrypted")),
-            record(Said::Applied, None),
-        ]);
-        assert_eq!(expect.difference(&as_expected), None);
-        assert_eq!(Expect::of(&as_expected), expect);
-        let other = report(vec![record(Said::Parked, Some("damaged-file"))]);
-        let difference = expect.difference(&other).unwrap();
-        assert_eq!(
-            difference.lines,
-            [
-                "expected 2 records, got 1",
-                "record 1: expected parked (encrypted), got parked (damaged-file): because",
-                "record 2: expected applied, got nothing",
-            ]
-        );
-        let mut other = as_expected;
-        other.response = Value::Null;
-        let difference = expect.difference(&other).unwrap().to_string();
-        assert_eq!(
-            difference,
-            "response: expected {\"batchItemFailures\":[]}, got null"
-        );
-    }
-}
+mod tests;

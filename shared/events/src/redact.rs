@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use self::{shape::Maker, text::Phrases};
 
 /// JSON within text is opened so deep, as deep as envelopes may lie in one another.
-const MAX_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 12;
 
 /// Words that every AWS event may have in its texts and that say nothing of anybody.
 const COMMON_WORDS: &[&str] = &[
@@ -149,7 +149,13 @@ impl Redactor {
         depth: usize,
     ) -> Value {
         if within == Within::Envelope && envelope::stays(name, field) {
-            return field.clone();
+            return match field
+                .as_str()
+                .and_then(|text| self.phrases.replacement(text))
+            {
+                Some(by) => Value::from(by),
+                None => field.clone(),
+            };
         }
         let text = match field {
             Value::String(text) => text,

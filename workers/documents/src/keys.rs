@@ -22,6 +22,50 @@ pub struct Document {
     pub id: DocumentId,
 }
 
+/// Words of keys and rows that the platform or a worker has chosen, and nobody's data: they stay when an event is
+/// redacted, and a worker decides by them.
+pub const PUBLIC_WORDS: &[&str] = &[
+    // Keys.
+    "documents",
+    "processed",
+    "chunks",
+    "original",
+    "extracted-text.txt",
+    "layout.json",
+    "metadata.json",
+    "embeddings.json",
+    "chunk-#.json",
+    "temp-uploads",
+    // Extensions and types of files.
+    "pdf",
+    "docx",
+    "doc",
+    "html",
+    "htm",
+    "md",
+    "markdown",
+    "txt",
+    "rtf",
+    "json",
+    "png",
+    "application",
+    "text",
+    "plain",
+    "vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "octet-stream",
+    // States in rows, and the attributes of keys.
+    "uploading",
+    "processing",
+    "ready",
+    "error",
+    "removing",
+    "removed",
+    "userId",
+    "documentId",
+    // Models, in embeddings.
+    "millrace-hashed-1",
+];
+
 impl UserId {
     /// Takes 1 to 128 characters, the first a letter or a digit.
     pub fn parse(text: &str) -> Result<Self, Failure> {

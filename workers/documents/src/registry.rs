@@ -2,10 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use millrace_cloud::{Clients, Clock, Settings, SystemClock};
+use millrace_cloud::{Clients, Clock, SettingError, Settings, SystemClock};
 use millrace_delivery::{
-    Delivery, DeliverySettings, EmfSink, Parking, Registry, SqsParking, SqsVisibility, Visibility,
-    Worker,
+    Delivery, DeliverySettings, EmfSink, Parking, Recorder, Registry, SqsParking, SqsVisibility,
+    Visibility, Worker,
 };
 use millrace_text::{Child, ChunkSettings, Extractor, Limits};
 use millrace_vectors::{
@@ -21,6 +21,7 @@ use crate::{
     guarded::{GuardedEmbedder, GuardedIndex},
     index_chunks::IndexChunks,
     keep_progress::KeepProgress,
+    keys::PUBLIC_WORDS,
     remove_document::RemoveDocument,
 };
 
@@ -180,6 +181,18 @@ pub fn delivery(
     })
 }
 
+/// The same delivery with the recorder that the settings ask for, if they do.
+pub fn recorded(
+    delivery: Delivery,
+    settings: &Settings,
+    clients: &Clients,
+) -> Result<Delivery, SettingError> {
+    Ok(match Recorder::from_settings(settings, clients)? {
+        Some(recorder) => delivery.with_recorder(Arc::new(recorder.keep_words(PUBLIC_WORDS))),
+        None => delivery,
+    })
+}
+
 /// The workers as Lambda functions: `_HANDLER` picks, and only what is picked is set up.
 pub fn lambda() -> Registry {
     WORKERS.iter().fold(Registry::new(), |registry, name| {
@@ -197,6 +210,7 @@ pub fn lambda() -> Registry {
             let delivery = delivery(name, documents, ways, DeliverySettings::default());
             let delivery =
                 delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
+            let delivery = recorded(delivery, &settings, &clients)?;
             Ok(delivery.with_metrics(Arc::new(EmfSink::stdout())))
         })
     })

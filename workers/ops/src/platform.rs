@@ -14,7 +14,7 @@ use millrace_cloud::{Addressing, Clients, Settings, SystemClock};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent};
 use millrace_documents::{
     Documents, Names,
-    registry::{Place, Ways, delivery, documents},
+    registry::{Place, Ways, delivery, documents, recorded},
 };
 use millrace_local::{
     CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
@@ -26,12 +26,14 @@ use millrace_vectors::{ScanIndex, VectorIndex};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::output::chain;
+
 pub use said::Said;
 
 mod functions;
 mod said;
 
-use functions::{settings, template};
+use functions::{Recording, settings, template};
 
 /// Where a running platform leaves its address for other commands.
 const ENDPOINT_FILE: &str = "endpoint";
@@ -183,8 +185,12 @@ impl Platform {
         };
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let extractor = Extractor::new(child, limits);
-        let mut platform =
-            Self::assemble(data, cloud.functions(), clients, index, extractor).await?;
+        let recording = match &home {
+            Home::Folder(_) => Recording::AsAsked,
+            Home::Memory => Recording::Never,
+        };
+        let functions = recording.of(cloud.functions());
+        let mut platform = Self::assemble(data, &functions, clients, index, extractor).await?;
         platform.cloud = Some(cloud);
         Ok(platform)
     }
@@ -204,6 +210,7 @@ impl Platform {
             .into_iter()
             .map(|function| function.config)
             .collect();
+        let functions = Recording::AsAsked.of(&functions);
         let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
         let index = ScanIndex::open_read_only(&data.join(INDEX_FOLDER))
             .map_err(|failure| part(failure.chain()))?;
@@ -260,6 +267,8 @@ impl Platform {
                     function.name
                 )));
             };
+            let made = recorded(made, &settings(function), &clients)
+                .map_err(|error| part(error.to_string()))?;
             let heard = listener.clone();
             let made = made.with_metrics(Arc::new(move |event: &OutcomeEvent<'_>| {
                 if let Some(listener) = heard
@@ -459,18 +468,4 @@ impl Platform {
             .map(|worker| format!("millrace-{worker}"))
             .collect()
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -67,7 +67,7 @@ fn the_deployed_template_loads_without_a_problem() {
         ]
     );
     assert_eq!(template.buckets[0].name, "ai-assistant-documents-dev");
-    assert_eq!(template.tables.len(), 3);
+    assert_eq!(template.tables.len(), 4);
     assert_eq!(template.queues.len(), 12);
     assert_eq!(template.rules.len(), 2);
 }

@@ -114,6 +114,10 @@ pub(super) fn stays(name: &str, field: &Value) -> bool {
         Value::String(text) if DIGITS.contains(&name) => {
             text.bytes().all(|byte| byte.is_ascii_digit())
         }
+        // However short a sequencer is, it says when an object was written and nothing else.
+        Value::String(text) if name == "sequencer" => {
+            text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }
         Value::String(text) if is_tag_name(name) => is_tag(text),
         Value::String(text) if NAMES.contains(&name) => is_name(text, name),
         _ => false,

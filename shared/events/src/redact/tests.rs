@@ -472,7 +472,7 @@ impl Secrets {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn nothing_of_anybody_is_left_and_the_event_opens_as_before(secrets in secrets()) {
@@ -504,4 +504,48 @@ proptest! {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@=+-".contains(&byte);
         prop_assert!(user.len() <= 128 && user.bytes().all(allowed), "{}", user);
     }
+}
+
+#[test]
+fn what_is_replaced_is_replaced_in_envelopes_too() {
+    let mut redactor = redactor();
+    redactor.replace("9e107d9d372bb6826bd81d3542a419d6", "${etag:samples/a.pdf}");
+    let event = json!({"eventSource": "aws:s3", "s3": {"object": {"eTag": "\"9e107d9d372bb6826bd81d3542a419d6\""}}});
+    redactor.learn(&event);
+    let made = redactor.event(&event);
+    assert_eq!(made["s3"]["object"]["eTag"], "\"${etag:samples/a.pdf}\"");
+}
+
+#[test]
+fn texts_made_to_take_long_or_to_go_deep_do_neither() {
+    for piece in ["a-", "a.", "1.", "a+", "f:", "a@", "a%", "arn:", "-", "${"] {
+        let text = piece.repeat(100_000 / piece.len());
+        let started = std::time::Instant::now();
+        let mut redactor = redactor();
+        redactor.learn(&json!({"body": text}));
+        redactor.event(&json!({"body": text}));
+        // Quadratic would be minutes.
+        assert!(
+            started.elapsed().as_secs() < 20,
+            "{piece} took {:?}",
+            started.elapsed()
+        );
+    }
+    let mut deep = "1".to_owned();
+    for _ in 0..14 {
+        deep = format!(
+            "{}{}{}",
+            "[".repeat(120),
+            Value::from(deep),
+            "]".repeat(120)
+        );
+    }
+    let event = json!({"body": deep});
+    let mut redactor = redactor();
+    redactor.learn(&event);
+    assert!(
+        redactor.event(&event)["body"]
+            .as_str()
+            .is_some_and(|body| body.starts_with("[["))
+    );
 }

@@ -19,6 +19,11 @@ const SEQUENCER_ZEROS: &str = "000000";
 const SEQUENCE_NUMBER_DIGITS: usize = 40;
 /// Digits of an account.
 const ACCOUNT: usize = 12;
+/// No address and no region is longer (RFC 5321 for the parts of an e-mail address): nothing is looked for beyond, so that a long text takes time in
+/// proportion to its length.
+const LONGEST_LOCAL: usize = 64;
+const LONGEST_DOMAIN: usize = 255;
+const LONGEST_ADDRESS: usize = 46;
 const DIRECTIONS: [&str; 9] = [
     "east",
     "west",
@@ -81,6 +86,14 @@ impl Phrases {
             }),
         }
         same_first.sort_by_key(|phrase| std::cmp::Reverse(phrase.original.len()));
+    }
+
+    /// What stands in the place of a whole text, in quotes or not.
+    pub(super) fn replacement(&self, text: &str) -> Option<String> {
+        let bare = text.trim_matches('"');
+        let same_first = self.by_first.get(&bare.chars().next()?)?;
+        let phrase = same_first.iter().find(|phrase| phrase.original == bare)?;
+        Some(text.replacen(bare, phrase.by.as_deref()?, 1))
     }
 
     /// The phrase that begins here, and its length.
@@ -244,6 +257,19 @@ pub(super) fn resource_name(name: &str, maker: &Maker) -> String {
     redacted.collect()
 }
 
+/// How many bytes of the beginning are of these characters; more than `most` are not looked at.
+fn run(text: &str, most: usize, is_one: impl Fn(char) -> bool) -> usize {
+    let letters = text.char_indices().take(most + 1);
+    let mut end = 0;
+    for (position, letter) in letters {
+        if !is_one(letter) {
+            return position;
+        }
+        end = position + letter.len_utf8();
+    }
+    end
+}
+
 fn word(text: &str) -> usize {
     text.find(|letter: char| !letter.is_alphanumeric())
         .unwrap_or(text.len())
@@ -293,9 +319,12 @@ fn day(text: &str) -> Option<usize> {
 
 /// `us-east-1`, `us-gov-west-1`.
 fn region(text: &str) -> Option<usize> {
-    let end = text
-        .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
-        .unwrap_or(text.len());
+    if text.as_bytes().get(2) != Some(&b'-') {
+        return None;
+    }
+    let end = run(text, LONGEST_ADDRESS, |letter| {
+        letter.is_ascii_alphanumeric() || letter == '-'
+    });
     let mut length = 0;
     let parts = text.get(..end)?.split('-').take(4).map(|part| {
         length += part.len() + 1;
@@ -313,18 +342,25 @@ fn region(text: &str) -> Option<usize> {
 }
 
 fn ipv4(text: &str) -> Option<usize> {
-    let end = text
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(text.len());
+    if !text.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return None;
+    }
+    let end = run(text, LONGEST_ADDRESS, |letter| {
+        letter.is_ascii_digit() || letter == '.'
+    });
     let address = text.get(..end)?.trim_end_matches('.');
     let is_address = address.parse::<std::net::Ipv4Addr>().is_ok();
     is_address.then(|| ends_here(text, address.len()))?
 }
 
 fn ipv6(text: &str) -> Option<usize> {
-    let end = text
-        .find(|letter: char| !letter.is_ascii_hexdigit() && letter != ':')
-        .unwrap_or(text.len());
+    // A group has four digits at most.
+    if !text.bytes().take(5).any(|byte| byte == b':') {
+        return None;
+    }
+    let end = run(text, LONGEST_ADDRESS, |letter| {
+        letter.is_ascii_hexdigit() || letter == ':'
+    });
     let address = text.get(..end)?;
     let is_address = address.parse::<Ipv6Addr>().is_ok();
     is_address.then(|| ends_here(text, end))?
@@ -332,11 +368,13 @@ fn ipv6(text: &str) -> Option<usize> {
 
 /// `local@domain.tld`.
 fn e_mail(text: &str) -> Option<usize> {
-    let local = text.find(|letter: char| !letter.is_alphanumeric() && !"._%+-".contains(letter))?;
+    let local = run(text, LONGEST_LOCAL, |letter| {
+        letter.is_alphanumeric() || "._%+-".contains(letter)
+    });
     let domain = text.get(local..)?.strip_prefix('@')?;
-    let end = domain
-        .find(|letter: char| !letter.is_alphanumeric() && !".-".contains(letter))
-        .unwrap_or(domain.len());
+    let end = run(domain, LONGEST_DOMAIN, |letter| {
+        letter.is_alphanumeric() || ".-".contains(letter)
+    });
     let domain = domain.get(..end)?.trim_end_matches(['.', '-']);
     let (host, tld) = domain.rsplit_once('.')?;
     let is_domain = !host.is_empty() && tld.len() >= 2 && tld.chars().all(char::is_alphabetic);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_cloud::Settings;
+use millrace_delivery::recorder;
 use millrace_local::{FunctionConfig, Template};
 
 /// The template that is run when none is named: the repository's own.
@@ -14,6 +15,36 @@ const FROM_ENVIRONMENT: [&str; 3] = [
     "MILLRACE_OPENAI_ENDPOINT",
     "MILLRACE_OPENAI_KEY",
 ];
+
+/// Whether this machine's environment has a say in what is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Recording {
+    /// Of a platform that is kept it has.
+    AsAsked,
+    /// What is tried in memory is no news.
+    Never,
+}
+
+impl Recording {
+    /// The functions with what is asked for in their environment.
+    pub(super) fn of(self, functions: &[FunctionConfig]) -> Vec<FunctionConfig> {
+        let mut functions = functions.to_vec();
+        for function in &mut functions {
+            for name in [recorder::RULE, recorder::TO] {
+                match (self, std::env::var(name)) {
+                    (Self::AsAsked, Ok(said)) => {
+                        function.environment.insert(name.to_owned(), said);
+                    }
+                    (Self::AsAsked, Err(_)) => {}
+                    (Self::Never, _) => {
+                        function.environment.remove(name);
+                    }
+                }
+            }
+        }
+        functions
+    }
+}
 
 /// The template, or what is wrong with it.
 pub(super) fn template() -> Result<Template, String> {
