@@ -7,6 +7,7 @@ mod dead_letters;
 mod fixtures;
 mod kill;
 mod pipeline;
+mod recorded;
 mod rehearsal;
 mod replay;
 

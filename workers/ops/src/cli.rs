@@ -30,7 +30,7 @@ pub enum Command {
     Search(Search),
     /// Shows a document: its row, its artefacts, its chunks, or its text
     Show(Show),
-    /// Delivers a recorded event to one worker and prints what came of it
+    /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, audit
     Dlq(Dlq),
@@ -118,12 +118,13 @@ pub struct Show {
 /// `feed`
 #[derive(Debug, Args)]
 pub struct Feed {
-    /// A file with the event as Lambda would hand it over
-    pub event: PathBuf,
-    /// The worker's name
+    /// A file with the event as Lambda would hand it over, or a fixture, or a folder of them
+    pub path: PathBuf,
+    /// The worker; fixtures name theirs. With it, a single file is delivered into --data; without it, and in folders,
+    /// each in a fresh world in memory
     #[arg(long, value_name = "WORKER")]
-    pub to: String,
-    /// Say what would come of it: the worker runs, its effects are withheld, nothing changes
+    pub to: Option<String>,
+    /// Say what would come of it in --data: the worker runs, its effects are withheld, nothing changes
     #[arg(long)]
     pub rehearse: bool,
     /// Where the state lives and how to print.

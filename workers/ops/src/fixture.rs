@@ -18,6 +18,9 @@ use millrace_text::{Child, Limits};
 use serde_json::Value;
 use thiserror::Error;
 
+mod letter;
+
+pub use letter::{Current, CurrentObject, DeadLetter, current, from_letter};
 pub use millrace_delivery::fixture::{
     Content, Difference, Expect, ExpectedRecord, Fixture, FormatError, Given, GivenObject,
     GivenRow, is_fixture,
@@ -71,9 +74,18 @@ pub enum FixtureError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The program does not carry a sample along.
+    #[error("there is no sample {0:?}")]
+    NoSample(String),
+    /// A fixture that was just made is none.
+    #[error("the redacted fixture cannot be read back: {0}")]
+    NotReadBack(String),
     /// The cloud refused an object or a row.
     #[error("could not set up what is given: {0}")]
     SetUp(Failure),
+    /// The cloud refused to tell what there is.
+    #[error("could not collect what there is: {0}")]
+    Collect(Failure),
     /// The world in which it should run could not be opened.
     #[error(transparent)]
     World(#[from] OpenFailed),
@@ -148,30 +160,35 @@ fn read(file: &Path) -> Result<String, FixtureError> {
 /// Puts the entity tags of files in their places: in the text, because a body within a body has them too.
 fn fill_in(text: &str, file: &Path) -> Result<String, FixtureError> {
     let folder = product_folder(file);
+    let unclosed = || FixtureError::OpenPlaceholder {
+        file: file.to_owned(),
+    };
+    fill_in_with(text, |name| read_bytes(&folder.join(name)), unclosed)
+}
+
+/// The same with files from anywhere. An entity tag is that which S3 gives to bytes that are uploaded in one part.
+fn fill_in_with(
+    text: &str,
+    read: impl Fn(&str) -> Result<Vec<u8>, FixtureError>,
+    unclosed: impl Fn() -> FixtureError,
+) -> Result<String, FixtureError> {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once(ETAG) {
-        let (name, after) =
-            behind
-                .split_once('}')
-                .ok_or_else(|| FixtureError::OpenPlaceholder {
-                    file: file.to_owned(),
-                })?;
+        let (name, after) = behind.split_once('}').ok_or_else(&unclosed)?;
         filled.push_str(before);
-        filled.push_str(&e_tag_of(&folder.join(name))?);
+        filled.push_str(&hex::encode(Md5::digest(read(name)?)));
         rest = after;
     }
     filled.push_str(rest);
     Ok(filled)
 }
 
-/// The entity tag that S3 gives to these bytes when they are uploaded in one part.
-pub(crate) fn e_tag_of(file: &Path) -> Result<String, FixtureError> {
-    let bytes = std::fs::read(file).map_err(|source| FixtureError::Unreadable {
+fn read_bytes(file: &Path) -> Result<Vec<u8>, FixtureError> {
+    std::fs::read(file).map_err(|source| FixtureError::Unreadable {
         file: file.to_owned(),
         source,
-    })?;
-    Ok(hex::encode(Md5::digest(bytes)))
+    })
 }
 
 /// Puts what is given into a cloud: objects into `bucket`, files taken from the product's `folder`, rows into their tables.
@@ -184,13 +201,25 @@ pub async fn put(
     clients: &Clients,
     bucket: &str,
 ) -> Result<(), FixtureError> {
+    put_with(
+        given,
+        |name| read_bytes(&folder.join(name)),
+        clients,
+        bucket,
+    )
+    .await
+}
+
+async fn put_with(
+    given: &Given,
+    read: impl Fn(&str) -> Result<Vec<u8>, FixtureError>,
+    clients: &Clients,
+    bucket: &str,
+) -> Result<(), FixtureError> {
     for object in &given.objects {
         let bytes = match &object.content {
             Content::Text(text) => text.as_bytes().to_vec(),
-            Content::File(name) => {
-                let file = folder.join(name);
-                std::fs::read(&file).map_err(|source| FixtureError::Unreadable { file, source })?
-            }
+            Content::File(name) => read(name)?,
         };
         let metadata: HashMap<String, String> = object.metadata.clone().into_iter().collect();
         let put = clients.s3.put_object().bucket(bucket).key(&object.key);

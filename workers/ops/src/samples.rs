@@ -39,6 +39,17 @@ pub(crate) const DEMO: &[Sample] = samples![
     "broken/password-protected.pdf",
 ];
 
+/// Files that stand for those that people uploaded, beside those of the demonstration.
+const STAND_INS: &[Sample] = samples!["broken/empty.pdf", "broken/scanned.pdf"];
+
+/// The bytes of `samples/NAME`, if the program carries it along.
+pub(crate) fn carried(file: &str) -> Option<&'static [u8]> {
+    let name = file.strip_prefix("samples/")?;
+    let mut all = DEMO.iter().chain(STAND_INS);
+    all.find(|sample| sample.name == name)
+        .map(|sample| sample.bytes)
+}
+
 /// One question with its language.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Question {
