@@ -562,3 +562,49 @@ async fn explain_says_what_a_replay_would_do_and_does_not_do_it() {
     assert_eq!(bench.queue(QUEUE).await, before);
     assert!(bench.json(&["audit"]).is_empty(), "looking is no act");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_becomes_a_fixture_that_passes_and_says_nothing_of_anybody() {
+    let key = "documents/lovelace/0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a01/original.txt";
+    let bench = Bench::with(&[(QUEUE, object_created(key).to_string())]).await;
+    let id = bench.json(&["list"])[0]["id"].as_str().unwrap().to_owned();
+    let folder = bench.folder.path().join("fixtures");
+    let folder = folder.to_str().unwrap();
+    let (said, _) = bench.fails(&["fixture", &id, "--into", folder, "--name", "../x"]);
+    assert!(said.contains("no name for a fixture"), "{said}");
+    bench.ok(&[
+        "fixture",
+        &id,
+        "--into",
+        folder,
+        "--name",
+        "an-upload-that-is-gone",
+    ]);
+    let file = bench
+        .folder
+        .path()
+        .join("fixtures/an-upload-that-is-gone.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("lovelace"), "{text}");
+    let fixture = millrace_ops::fixture::load(&file).unwrap();
+    let child = millrace_text::Child::program(std::path::Path::new(PROGRAM));
+    let report = millrace_ops::fixture::run(&fixture, bench.folder.path(), child)
+        .await
+        .unwrap();
+    assert!(fixture.expect.difference(&report).is_none());
+    assert_eq!(bench.json(&["audit"])[0]["what"], "fixture");
+    let (said, _) = bench.fails(&[
+        "fixture",
+        &id,
+        "--into",
+        folder,
+        "--name",
+        "an-upload-that-is-gone",
+    ]);
+    assert!(said.contains("is there already"), "{said}");
+    assert_eq!(
+        bench.queue(QUEUE).await.len(),
+        1,
+        "the letter stays where it is"
+    );
+}

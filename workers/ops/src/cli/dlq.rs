@@ -153,6 +153,23 @@ pub enum DlqCommand {
         #[command(flatten)]
         place: DlqPlace,
     },
+    /// Saves a letter as a recorded fixture, redacted, with what must come of it
+    Fixture {
+        /// Its id, or the beginning of it
+        id: String,
+        /// The folder to put it into
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        into: PathBuf,
+        /// The file's name without .json; the reason and the beginning of the id unless told otherwise
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+        /// Where they lie.
+        #[command(flatten)]
+        place: DlqPlace,
+    },
     /// Shows what operators did
     Audit {
         /// The day in UTC, such as 2026-11-21; today unless told otherwise

@@ -5,6 +5,7 @@ mod dedupe;
 mod discard;
 mod edit;
 mod explain;
+mod fixture;
 mod list;
 mod replay;
 mod show;
@@ -81,6 +82,13 @@ pub(crate) async fn run(command: DlqCommand) -> Result<Ended, Error> {
         DlqCommand::Restore { which, why, place } => {
             discard::restore(&which, why.as_deref(), &place).await
         }
+        DlqCommand::Fixture {
+            id,
+            into,
+            name,
+            why,
+            place,
+        } => fixture::run(&id, &into, name.as_deref(), why.as_deref(), &place).await,
         DlqCommand::Audit { day, place } => audit::run(day.as_deref(), &place).await,
     }
 }
