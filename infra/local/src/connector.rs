@@ -1,7 +1,7 @@
 //! One HTTP connector for all services, under the unmodified SDK clients.
 //!
 //! A request is told by what it carries: `x-amz-target` names DynamoDB, its
-//! streams and SQS; a form is SNS; everything else is S3.
+//! streams and SQS; a form is SNS (or asks STS who is there); everything else is S3.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use s3s::service::S3Service;
 use crate::dynamo::CallError;
 use crate::error::ServiceError;
 use crate::services::Services;
-use crate::{names, sns, sqs};
+use crate::{names, sns, sqs, sts};
 
 /// The endpoint that clients in this process are given. Nothing listens there:
 /// the connector answers. Being an address, it makes S3 clients use paths.
@@ -115,6 +115,9 @@ impl Router {
             return answer(403, "text/xml", sns::wire::error_body(&error));
         }
         let body = collect(request.into_body()).await?;
+        if sts::is_asked(&body) {
+            return answer(200, "text/xml", sts::answer());
+        }
         let (status, xml) = match sns::wire::handle(&self.services.topics, &body).await {
             Ok(xml) => (200, xml),
             Err(error) => (error.status, sns::wire::error_body(&error)),

@@ -4,6 +4,7 @@ mod error;
 mod matching;
 mod services;
 mod store;
+mod sts;
 mod times;
 
 pub mod clock;
