@@ -30,6 +30,7 @@ use crate::output::chain;
 
 pub use said::Said;
 
+mod aws;
 mod functions;
 mod said;
 
@@ -51,6 +52,9 @@ pub enum OpenFailed {
     /// A running platform holds the data folder and the command needs it for itself.
     #[error("{0} is in use by a running `millrace up`; stop it first, or use its endpoint")]
     InUse(PathBuf),
+    /// Real services could not be reached, or their settings are not complete.
+    #[error("could not use the platform on AWS: {0}")]
+    Aws(String),
     /// Some part could not be set up.
     #[error("could not open the platform in {data}: {message}")]
     Part {
@@ -70,12 +74,24 @@ pub enum Home {
     Memory,
 }
 
+/// Whose platform it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The embedded cloud in this process: nobody else has the data folder.
+    Owned,
+    /// The embedded cloud of another process, through its endpoint. The vector index can only be read.
+    Attached,
+    /// Real services, with the usual AWS settings.
+    Aws,
+}
+
 type Heard = Box<dyn Fn(&Said) + Send>;
 type Listener = Arc<Mutex<Option<Heard>>>;
 
 /// The embedded cloud with the workers on it, or clients of a platform that runs elsewhere.
 pub struct Platform {
     data: PathBuf,
+    standing: Standing,
     cloud: Option<LocalCloud>,
     functions: Vec<FunctionConfig>,
     place: Place,
@@ -192,6 +208,7 @@ impl Platform {
         let functions = recording.of(cloud.functions());
         let mut platform = Self::assemble(data, &functions, clients, index, extractor).await?;
         platform.cloud = Some(cloud);
+        platform.standing = Standing::Owned;
         Ok(platform)
     }
 
@@ -283,6 +300,7 @@ impl Platform {
         }
         Ok(Self {
             data,
+            standing: Standing::Attached,
             cloud: None,
             functions: functions.to_vec(),
             place,
@@ -446,6 +464,16 @@ impl Platform {
         &self.names
     }
 
+    /// Whose platform it is.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// The data folder; on AWS, the folder for what the command itself keeps.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The embedded cloud, unless this process is attached to another's.
     pub fn cloud(&self) -> Option<&LocalCloud> {
         self.cloud.as_ref()
@@ -454,6 +482,12 @@ impl Platform {
     /// The delivery loop of a worker.
     pub fn delivery(&self, worker: &str) -> Option<Arc<Delivery>> {
         self.deliveries.get(worker).cloned()
+    }
+
+    /// A loop of its own around a worker: what it gives up goes another way than into the dead-letter queue.
+    pub fn delivery_with(&self, worker: &str, ways: Ways) -> Option<Delivery> {
+        let settings = DeliverySettings::default();
+        delivery(worker, self.documents.clone(), ways, settings)
     }
 
     /// The workers' names.

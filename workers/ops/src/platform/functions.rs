@@ -48,8 +48,12 @@ impl Recording {
 
 /// The template, or what is wrong with it.
 pub(super) fn template() -> Result<Template, String> {
-    Template::parse(TEMPLATE, "infra/template.yaml", &BTreeMap::new())
-        .map_err(|error| error.to_string())
+    template_with(&BTreeMap::new())
+}
+
+/// The same with values for some of its parameters.
+pub(super) fn template_with(parameters: &BTreeMap<String, String>) -> Result<Template, String> {
+    Template::parse(TEMPLATE, "infra/template.yaml", parameters).map_err(|error| error.to_string())
 }
 
 /// What a function is told by its environment.
