@@ -10,6 +10,7 @@ pub mod letters;
 mod output;
 pub mod platform;
 pub mod rehearsal;
+pub mod replay;
 mod samples;
 pub mod subjects;
 

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use time::OffsetDateTime;
 
 use super::Place;
-use crate::letters::{Kind, Selection};
+use crate::{
+    letters::{Kind, Selection},
+    replay::ReplayArgs,
+};
 
 /// `dlq`
 #[derive(Debug, Args)]
@@ -57,14 +60,14 @@ pub enum DlqCommand {
         #[command(flatten)]
         place: DlqPlace,
     },
-    /// Sends dead letters to their workers again
+    /// Gives dead letters to their workers again, oldest first; what is handled leaves its queue, what fails stays
     Replay {
-        /// Their ids, or the beginnings of them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All of them
-        #[arg(long)]
-        all: bool,
+        /// Which ones.
+        #[command(flatten)]
+        which: Which,
+        /// How.
+        #[command(flatten)]
+        how: ReplayArgs,
         /// Where they lie.
         #[command(flatten)]
         place: DlqPlace,

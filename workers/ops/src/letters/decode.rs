@@ -299,6 +299,13 @@ fn batch_info(value: &Value) -> Option<&Value> {
         .find_map(|name| value.get(name))
 }
 
+/// What Lambda wrote of an event or a batch that it gave up, out of whatever it came through; `None` if the body is
+/// none of that.
+pub(crate) fn failed_event(body: &str) -> Option<Value> {
+    let value = serde_json::from_str(body).ok().map(unwrapped);
+    value.filter(is_on_failure)
+}
+
 /// Lambda's record may come through a topic (a notification) or through EventBridge (`detail`).
 pub(super) fn unwrapped(mut value: Value) -> Value {
     for _ in 0..MAX_WRAPPINGS {

@@ -34,8 +34,10 @@ mod read;
 mod runs;
 mod selection;
 mod sending;
+mod waiting;
 
 pub use catalogue::{Catalogue, CatalogueError, Count, Cursor, LetterCopy, Page, State};
+pub(crate) use decode::failed_event;
 pub use decode::{Received, Workers, decode};
 pub use desk::Desk;
 pub use editing::{edited, event_of};
@@ -48,3 +50,4 @@ pub use selection::Selection;
 pub use sending::Refused;
 /// A letter's or a run's id.
 pub use uuid::Uuid as Id;
+pub use waiting::{Marked, Waiting};

@@ -309,7 +309,7 @@ impl Desk {
     }
 
     /// Messages that are visible, and that are in flight.
-    async fn counts_of(&self, queue: &DeadLetterQueue) -> Result<(u64, u64), Failure> {
+    pub(super) async fn counts_of(&self, queue: &DeadLetterQueue) -> Result<(u64, u64), Failure> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,

@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS letter (
     subject    TEXT NOT NULL,
     record_ids TEXT NOT NULL
 ) WITHOUT ROWID;
+-- The order of a replay.
+CREATE INDEX IF NOT EXISTS letter_by_age ON letter (first, id);
 CREATE INDEX IF NOT EXISTS letter_by_time ON letter (state, last DESC, id);
 CREATE INDEX IF NOT EXISTS letter_by_reason ON letter (state, worker, reason, kind, first, copies);
 

@@ -1,12 +1,14 @@
 //! Which letters: what an operator asks for, as a condition on the catalogue.
 
 use rusqlite::types::Value;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::letter::Kind;
 
 /// Which letters. Conditions hold together; several ids are alternatives.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Selection {
     /// Ids, or beginnings of ids, with or without hyphens.
     pub ids: Vec<String>,
@@ -19,8 +21,10 @@ pub struct Selection {
     /// A part of the subject, or of a record's id.
     pub subject: Option<String>,
     /// Given up before this time (its first copy).
+    #[serde(with = "time::serde::rfc3339::option")]
     pub older_than: Option<OffsetDateTime>,
     /// Given up after this time (its first copy).
+    #[serde(with = "time::serde::rfc3339::option")]
     pub newer_than: Option<OffsetDateTime>,
     /// The dead-letter queue, or `s3://bucket/key`, in which a copy lies.
     pub place: Option<String>,

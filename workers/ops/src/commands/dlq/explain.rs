@@ -5,24 +5,23 @@ use serde_json::{Value, json};
 use super::{Opened, Pages, act_selection, open, read};
 use crate::{
     cli::{DlqPlace, Which},
-    letters::{Hold, Letter, State, event_of},
+    letters::{Hold, Kind, Letter, State, event_of},
     output::{self, Ended, Error, line},
     platform::Platform,
     rehearsal::{Rehearsal, Verdict},
+    replay::resolve::resolve,
 };
 
 pub(super) async fn run(which: &Which, cached: bool, place: &DlqPlace) -> Result<Ended, Error> {
-    let opened = open(place).await?;
-    let Opened { desk, platform, .. } = &opened;
-    let Some(platform) = platform else {
-        return Err(Error::usage(
-            "explain runs the worker on this machine, on the embedded cloud: leave out --aws",
-        ));
+    let Opened { desk, platform, .. } = open(place).await?;
+    let platform = match platform {
+        Some(platform) => platform,
+        None => Platform::on_aws(&place.place.data).await?,
     };
     if !cached {
-        read(desk, &Hold::Nothing).await?;
+        read(&desk, &Hold::Nothing).await?;
     }
-    let selection = act_selection(desk, which, State::Here)?;
+    let selection = act_selection(&desk, which, State::Here)?;
     let mut pages = Pages::new(desk.catalogue(), &selection, State::Here);
     let mut ended = Ended::Done;
     loop {
@@ -31,7 +30,7 @@ pub(super) async fn run(which: &Which, cached: bool, place: &DlqPlace) -> Result
             return Ok(ended);
         }
         for letter in &page {
-            match rehearsed(platform, letter).await {
+            match rehearsed(&platform, letter).await {
                 Ok(rehearsal) => print(letter, &rehearsal, place.place.json),
                 Err(why) => {
                     ended = Ended::SomeFailed;
@@ -44,10 +43,18 @@ pub(super) async fn run(which: &Which, cached: bool, place: &DlqPlace) -> Result
 
 /// Delivers the letter as its queue would.
 async fn rehearsed(platform: &Platform, letter: &Letter) -> Result<Rehearsal, String> {
+    if letter.kind == Kind::StreamPlace {
+        // A page of a thousand records; batches are smaller.
+        let resolved = resolve(letter, &platform.clients().streams);
+        let mut resolved = resolved.map_err(|failure| super::said(&failure))?;
+        let event = resolved.next_event(letter).await;
+        let event = event.map_err(|failure| super::said(&failure))?;
+        return rehearsed_event(platform, letter, event.unwrap_or_default()).await;
+    }
     let event = event_of(letter).map_err(|failure| super::said(&failure))?;
     // A parked record opens to the one record it was parked for, which its event alone does not say.
     let body = match letter.kind {
-        crate::letters::Kind::Parked => letter.body.clone(),
+        Kind::Parked => letter.body.clone(),
         _ => event
             .as_str()
             .map_or_else(|| event.to_string(), str::to_owned),
@@ -56,7 +63,15 @@ async fn rehearsed(platform: &Platform, letter: &Letter) -> Result<Rehearsal, St
         "messageId": letter.id, "eventSource": "aws:sqs", "body": body,
         "attributes": {"ApproximateReceiveCount": "1"},
     }]});
-    let rehearsal = platform.rehearse(&letter.worker, message).await;
+    rehearsed_event(platform, letter, message).await
+}
+
+async fn rehearsed_event(
+    platform: &Platform,
+    letter: &Letter,
+    event: Value,
+) -> Result<Rehearsal, String> {
+    let rehearsal = platform.rehearse(&letter.worker, event).await;
     rehearsal.map_err(|error| {
         let mut said = error.to_string();
         let mut cause = std::error::Error::source(&error);

@@ -50,7 +50,7 @@ pub(crate) async fn run(command: DlqCommand) -> Result<Ended, Error> {
             cached,
             place,
         } => explain::run(&which, cached, &place).await,
-        DlqCommand::Replay { ids, all, place } => replay::run(&ids, all, &place).await,
+        DlqCommand::Replay { which, how, place } => replay::run(&which, &how, &place).await,
         DlqCommand::Edit {
             id,
             patch,
@@ -219,7 +219,7 @@ fn act_selection(desk: &Desk, which: &Which, state: State) -> Result<Selection, 
     Ok(selection)
 }
 
-fn check_ids(catalogue: &Catalogue, ids: &[String], state: State) -> Result<(), Error> {
+pub(crate) fn check_ids(catalogue: &Catalogue, ids: &[String], state: State) -> Result<(), Error> {
     for id in ids {
         one(catalogue, id, state)?;
     }

@@ -1,0 +1,399 @@
+//! The command around a replay: which letters, which way, in whose name, and what is said at the end.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    args::{ReplayArgs, Via, hold_for},
+    brake::Brake,
+    dry::dry_run,
+    engine::{Engine, Stopped, Way},
+    handler::Handlers,
+    judge::judge,
+    outcome::{Became, Trouble},
+    pace::{Pace, Rate},
+    queue::ThroughQueues,
+    tally::Tally,
+};
+use crate::{
+    audit::{Audit, What},
+    commands::dlq::check_ids,
+    letters::{Desk, Hold, Letter, Progress, Run, Selection, State, Waiting},
+    output::{Ended, Error},
+    platform::{Platform, Standing},
+};
+
+const SAY_WHICH: &str = "say which letters: ids, --worker, --reason, --kind, --subject, --older-than, --newer-than, or --all";
+/// Ids that are looked at in one go.
+const PAGE: usize = 1_000;
+/// How soon a wish to stop is noticed.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+/// On AWS the functions' concurrency and what stands behind them set the limit.
+const RATE_ON_AWS: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// What a run keeps of what was asked for: enough to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Remembered {
+    what: String,
+    words: String,
+    selection: Selection,
+    via: Via,
+}
+
+/// What is needed to replay.
+pub(crate) struct Counter<'a> {
+    pub(crate) platform: &'a mut Platform,
+    pub(crate) desk: &'a Desk,
+    pub(crate) audit: &'a Audit,
+    pub(crate) as_json: bool,
+}
+
+/// `dlq replay`. `words` says which letters, in the words of the command.
+pub(crate) async fn run(
+    counter: Counter<'_>,
+    selection: Selection,
+    words: String,
+    asked: &ReplayArgs,
+) -> Result<Ended, Error> {
+    let go_on = asked.run_to_go_on().map_err(Error::usage)?;
+    if asked.dry_run {
+        let selection = match go_on {
+            Some(wanted) => remembered(&run_to_go_on(counter.desk, wanted)?)?.selection,
+            None => selection,
+        };
+        if selection.is_empty() {
+            return Err(Error::usage(SAY_WHICH));
+        }
+        let via = way_of(counter.platform.standing(), asked.via);
+        let Counter {
+            platform,
+            desk,
+            as_json,
+            ..
+        } = counter;
+        return dry_run(platform, desk, &selection, asked, via, as_json).await;
+    }
+    let begun = match go_on {
+        Some(wanted) => Begun::again(&counter, wanted, asked)?,
+        None => Begun::new(&counter, selection, words, asked).await?,
+    };
+    begun.replay(counter, asked).await
+}
+
+/// A run that is in the catalogue.
+struct Begun {
+    run: Uuid,
+    remembered: Remembered,
+    rate: Option<Rate>,
+    /// When letters were received, if they were already.
+    read_at: Option<OffsetDateTime>,
+}
+
+fn remembered(run: &Run) -> Result<Remembered, Error> {
+    serde_json::from_str(&run.what).map_err(|error| {
+        Error::failed(format!(
+            "the run {} was not begun by this version of the command: {error}",
+            run.id
+        ))
+    })
+}
+
+fn run_to_go_on(desk: &Desk, wanted: Option<Uuid>) -> Result<Run, Error> {
+    let catalogue = desk.catalogue();
+    if let Some(id) = wanted {
+        let run = catalogue.run(id).map_err(millrace_events::Failure::from)?;
+        return run.ok_or_else(|| Error::usage(format!("there is no replay {id}")));
+    }
+    let runs = catalogue
+        .unfinished_runs()
+        .map_err(millrace_events::Failure::from)?;
+    let last = runs.into_iter().rev().find(|run| remembered(run).is_ok());
+    last.ok_or_else(|| Error::usage("no replay was interrupted: there is nothing to go on with"))
+}
+
+fn rate_of(platform: &Platform, asked: &ReplayArgs) -> Option<Rate> {
+    let on_aws = platform.standing() == Standing::Aws;
+    asked
+        .rate
+        .or_else(|| on_aws.then(|| Rate::per_second(RATE_ON_AWS)))
+}
+
+/// The way to the workers; says why if it is not the one that was asked for.
+fn way_of(standing: Standing, asked: Option<Via>) -> Via {
+    match (standing, asked) {
+        (Standing::Attached, asked) => {
+            if asked != Some(Via::Queue) {
+                eprintln!(
+                    "the platform runs in another process, which alone writes the vector index: letters go through its queues"
+                );
+            }
+            Via::Queue
+        }
+        (Standing::Owned, asked) => asked.unwrap_or(Via::Handler),
+        (Standing::Aws, asked) => asked.unwrap_or(Via::Queue),
+    }
+}
+
+impl Begun {
+    async fn new(
+        counter: &Counter<'_>,
+        selection: Selection,
+        words: String,
+        asked: &ReplayArgs,
+    ) -> Result<Self, Error> {
+        if selection.is_empty() {
+            return Err(Error::usage(SAY_WHICH));
+        }
+        let rate = rate_of(counter.platform, asked);
+        let read_at = read(counter.desk, &selection, rate).await?;
+        let known = check_ids(counter.desk.catalogue(), &selection.ids, State::Here);
+        if let Err(error) = known {
+            counter.desk.release_selection(&selection).await?;
+            return Err(error);
+        }
+        let run = Uuid::now_v7();
+        let remembered = Remembered {
+            what: "replay".to_owned(),
+            words,
+            selection: selection.clone(),
+            via: way_of(counter.platform.standing(), asked.via),
+        };
+        let catalogue = counter.desk.catalogue();
+        let now = counter.desk.clock().now();
+        let what = serde_json::to_string(&remembered).unwrap_or_default();
+        let begun = catalogue.begin_run(run, &what, &selection, now);
+        begun.map_err(millrace_events::Failure::from)?;
+        if let Some(max) = asked.max {
+            let skipped = catalogue.keep_oldest(run, max, "beyond --max", now);
+            skipped.map_err(millrace_events::Failure::from)?;
+        }
+        Ok(Self {
+            run,
+            remembered,
+            rate,
+            read_at: Some(read_at),
+        })
+    }
+
+    fn again(
+        counter: &Counter<'_>,
+        wanted: Option<Uuid>,
+        asked: &ReplayArgs,
+    ) -> Result<Self, Error> {
+        let run = run_to_go_on(counter.desk, wanted)?;
+        let mut remembered = remembered(&run)?;
+        let via = asked.via.or(Some(remembered.via));
+        remembered.via = way_of(counter.platform.standing(), via);
+        Ok(Self {
+            run: run.id,
+            rate: rate_of(counter.platform, asked),
+            remembered,
+            read_at: None,
+        })
+    }
+
+    async fn replay(self, counter: Counter<'_>, asked: &ReplayArgs) -> Result<Ended, Error> {
+        let Counter {
+            platform,
+            desk,
+            audit,
+            as_json,
+        } = counter;
+        let catalogue = desk.catalogue();
+        let counts = catalogue
+            .run_counts(self.run)
+            .map_err(millrace_events::Failure::from)?;
+        let waiting = counts.get(&Progress::Waiting).copied().unwrap_or(0);
+        let act = self.write_down(audit, desk, waiting, asked).await?;
+        let mut tally = Tally::new(waiting, as_json);
+        if platform.standing() == Standing::Owned {
+            platform.start();
+        }
+        let way = match self.remembered.via {
+            Via::Handler => Way::Handler(Arc::new(Handlers::of(platform))),
+            Via::Queue => Way::Queue(Arc::new(ThroughQueues::new(
+                desk.clone(),
+                platform.workers(),
+            ))),
+        };
+        let replayed = self.engine(desk, way, asked, &mut tally).await;
+        tally.end();
+        let judged = match &replayed {
+            Ok(_) if !desk.is_stopping() => self.settle(platform, desk, asked, &mut tally).await,
+            _ => Ok(()),
+        };
+        let released = desk.release_selection(&self.remembered.selection).await;
+        platform.stop().await;
+        let stopped = match (replayed, judged.and(released)) {
+            (Ok(stopped), Ok(())) => stopped,
+            (Err(failure), _) | (_, Err(failure)) => {
+                let said = format!("failed: {}; {}", failure, tally.words());
+                audit.complete(act, &said).await?;
+                eprintln!(
+                    "{}; go on with `millrace dlq replay --continue {}`",
+                    tally.words(),
+                    self.run
+                );
+                return Err(failure.into());
+            }
+        };
+        let how = self.said(&stopped, &tally);
+        audit.complete(act, &how).await?;
+        if stopped == Stopped::AtTheEnd {
+            let ended = catalogue.end_run(self.run, desk.clock().now());
+            ended.map_err(millrace_events::Failure::from)?;
+        }
+        eprintln!("{how}");
+        if stopped == Stopped::AtTheEnd && tally.failed() == 0 {
+            return Ok(Ended::Done);
+        }
+        Ok(Ended::SomeFailed)
+    }
+
+    /// The act is in the audit table before anything is done.
+    async fn write_down(
+        &self,
+        audit: &Audit,
+        desk: &Desk,
+        waiting: u64,
+        asked: &ReplayArgs,
+    ) -> Result<crate::audit::Act, Error> {
+        let rate = self
+            .rate
+            .map_or("unlimited".to_owned(), |rate| rate.to_string());
+        let selection = format!(
+            "{}; {waiting} letters via {} at {rate}; run {}",
+            self.remembered.words,
+            self.remembered.via.word(),
+            self.run
+        );
+        let mut act = audit
+            .begin(What::Replay, &selection, asked.why.as_deref())
+            .await?;
+        let mut after = None;
+        loop {
+            let page = desk
+                .catalogue()
+                .run_letters(self.run, Progress::Waiting, after, PAGE)
+                .map_err(millrace_events::Failure::from)?;
+            after = page.last().map(|one| one.letter);
+            if after.is_none() {
+                return Ok(act);
+            }
+            let ids = page.iter().map(|one| one.letter);
+            audit.name(&mut act, ids).await?;
+        }
+    }
+
+    /// Receives and replays, and again if the replay takes longer than letters can be held.
+    async fn engine(
+        &self,
+        desk: &Desk,
+        way: Way,
+        asked: &ReplayArgs,
+        tally: &mut Tally,
+    ) -> Result<Stopped, millrace_events::Failure> {
+        let mut pace = Pace::new(self.rate);
+        let mut brake = Brake::new(asked.stop_on_error_rate);
+        let mut read_at = self.read_at;
+        let stop = asked_to_stop(desk);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let received_at = match read_at.take() {
+                Some(time) => time,
+                None => read(desk, &self.remembered.selection, self.rate).await?,
+            };
+            let engine = Engine {
+                desk,
+                run: self.run,
+                read_at: received_at,
+                way: way.clone(),
+                pace: &mut pace,
+                brake: &mut brake,
+                concurrency: asked.concurrency,
+            };
+            let mut tell = |waiting: &Waiting, became: &Became| tally.letter(waiting, became);
+            let stopped = engine.run(stop.as_mut(), &mut tell).await?;
+            if stopped != Stopped::HoldOver || desk.is_stopping() {
+                return Ok(stopped);
+            }
+        }
+    }
+
+    /// Waits for what the replay set going, and looks which letters came back.
+    async fn settle(
+        &self,
+        platform: &Platform,
+        desk: &Desk,
+        asked: &ReplayArgs,
+        tally: &mut Tally,
+    ) -> Result<(), millrace_events::Failure> {
+        // The workers of an owned platform end with this process: it waits for them in any case.
+        let owned = platform.standing() == Standing::Owned;
+        if !owned && !asked.wait {
+            return Ok(());
+        }
+        platform.wait_idle().await;
+        if self.remembered.via == Via::Handler {
+            return Ok(());
+        }
+        judge(desk, self.run, |letter: &Letter, back: Option<&Letter>| {
+            tally.correct(back.is_some());
+            let Some(back) = back else {
+                return;
+            };
+            let trouble = Trouble {
+                code: back.reason.clone(),
+                message: back.message.clone(),
+                is_transient: false,
+            };
+            tally.came_back(letter, &trouble);
+        })
+        .await
+    }
+
+    fn said(&self, stopped: &Stopped, tally: &Tally) -> String {
+        let words = tally.words();
+        let on = format!("go on with `millrace dlq replay --continue {}`", self.run);
+        match stopped {
+            Stopped::AtTheEnd => words,
+            Stopped::Interrupted | Stopped::HoldOver => format!("interrupted: {words}; {on}"),
+            Stopped::TooManyFailed(share) => format!(
+                "stopped because {share:.0} % of the last letters failed: {words}; when the cause is gone, {on}"
+            ),
+        }
+    }
+}
+
+/// Ends once an operator has asked for it.
+async fn asked_to_stop(desk: &Desk) {
+    while !desk.is_stopping() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Receives the letters of a selection and holds them; says when.
+async fn read(
+    desk: &Desk,
+    selection: &Selection,
+    rate: Option<Rate>,
+) -> Result<OffsetDateTime, millrace_events::Failure> {
+    let began = desk.clock().now();
+    let hold = Hold::For {
+        selection: selection.clone(),
+        time: hold_for(desk.approximate_total().await?, rate),
+    };
+    let report = desk.read(&hold, |_| {}).await?;
+    for (place, why) in &report.failed {
+        eprintln!("{place} could not be read: {why}");
+    }
+    for (queue, count) in &report.hidden {
+        eprintln!(
+            "{count} letters in {queue} are held: by an interrupted replay, or by somebody else"
+        );
+    }
+    Ok(began)
+}
