@@ -3,6 +3,7 @@
 // A test that cannot go on ends; that is what these are for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod dead_letters;
 mod state;
 mod tapped_index;
 mod world;

@@ -4,6 +4,7 @@
 
 mod crash;
 mod dead_letters;
+mod dead_letters_replay;
 mod fixtures;
 mod kill;
 mod pipeline;
