@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
+use millrace_delivery::recorder::{BucketStore, RecordStore as _};
 use millrace_ops::fixture::{self, Content, DeadLetter, Fixture, from_letter};
 use millrace_tests::World;
 use millrace_text::Child;
@@ -143,6 +144,23 @@ async fn what_does_not_fail_by_itself_says_so() {
         "{}",
         made.description
     );
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_first_of_a_name() {
+    let world = World::new(PROGRAM).await;
+    let store = BucketStore::new(world.clients.s3.clone(), &world.names.bucket, "fixtures");
+    assert_eq!(
+        store.subjects(),
+        Some("s3://ai-assistant-documents-dev/fixtures/")
+    );
+    for text in ["first", "second"] {
+        store.keep("w/1.json", text.into()).await.unwrap();
+    }
+    let kept = world.documents.bucket().get("fixtures/w/1.json").await;
+    assert_eq!(kept.unwrap().unwrap().bytes, "first");
+    let nowhere = BucketStore::new(world.clients.s3.clone(), "no-such-bucket", "");
+    assert!(nowhere.keep("w/1.json", Vec::new()).await.is_err());
 }
 
 #[test]

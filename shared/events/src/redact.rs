@@ -179,10 +179,9 @@ impl Redactor {
     }
 
     fn text_at(&self, text: &str, depth: usize) -> String {
-        if depth < MAX_DEPTH && text.trim_start().starts_with(['{', '[', '"']) {
-            if let Ok(inner) = serde_json::from_str::<Value>(text) {
-                return self.value(&inner, Within::Payload, depth + 1).to_string();
-            }
+        let may_be_json = depth < MAX_DEPTH && text.trim_start().starts_with(['{', '[', '"']);
+        if may_be_json && let Ok(inner) = serde_json::from_str::<Value>(text) {
+            return self.value(&inner, Within::Payload, depth + 1).to_string();
         }
         text::redact(text, &self.phrases, &self.maker)
     }
