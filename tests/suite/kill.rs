@@ -20,7 +20,7 @@ use crate::PROGRAM;
 const FILES: usize = 200;
 const DEATHS: u64 = 10;
 
-fn up(data: &Path) -> Child {
+pub(crate) fn up(data: &Path) -> Child {
     let mut command = Command::new(PROGRAM);
     command
         .args(["up", "--listen", "127.0.0.1:0", "--data"])
@@ -32,7 +32,7 @@ fn up(data: &Path) -> Child {
         .unwrap()
 }
 
-async fn wait_for_endpoint(data: &Path) {
+pub(crate) async fn wait_for_endpoint(data: &Path) {
     let begun = Instant::now();
     while !data.join("endpoint").exists() {
         assert!(
@@ -44,7 +44,7 @@ async fn wait_for_endpoint(data: &Path) {
 }
 
 /// Ends the platform without a warning.
-fn kill(platform: &mut Child, data: &Path) {
+pub(crate) fn kill(platform: &mut Child, data: &Path) {
     platform.kill().unwrap();
     platform.wait().unwrap();
     let _ = std::fs::remove_file(data.join("endpoint"));

@@ -3,18 +3,24 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    process::Command,
 };
 
+use millrace_cloud::{Clock as _, SystemClock};
+use millrace_documents::upload::{NewFile, upload};
+use millrace_local::sqs::ReceiveOptions;
 use millrace_ops::{
     fixture,
+    platform::Platform,
     rehearsal::{Rehearsal, Verdict, rehearse},
 };
 use millrace_tests::{State, TEMPLATE, World, settings_of};
 use serde_json::{Value, json};
 
 use crate::{
-    FIRST, SECOND, document,
+    FIRST, PROGRAM, SECOND, document,
     fixtures::{fixtures, product_folder},
+    kill,
 };
 
 /// Calls that change nothing. Everything else that reaches a world during a rehearsal is a leak.
@@ -298,4 +304,73 @@ async fn a_late_event_is_superseded_and_a_broken_one_fails_still() {
     };
     assert_eq!(reason, "not-json");
     assert!(rehearsal.effects.is_empty(), "{:?}", rehearsal.effects);
+}
+
+fn feed(data: &Path, event: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("feed")
+        .arg(event)
+        .args(["--to", "extract-text", "--rehearse", "--data"]);
+    let output = command.arg(data).args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// On a folder that nobody works on, and on one that a running platform holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_rehearses_where_it_stands_and_where_another_process_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let document = document("ada", 23);
+    {
+        let platform = Platform::open(&data).await.unwrap();
+        let file = NewFile {
+            document: document.clone(),
+            file_name: "first.txt".to_owned(),
+            file_type: "text/plain".to_owned(),
+            bytes: FIRST.as_bytes().into(),
+        };
+        let now = SystemClock.now();
+        upload(platform.clients(), platform.names(), file, now)
+            .await
+            .unwrap();
+    }
+    // The event that waits in the queue, as it will be delivered: its sequencer is the generation.
+    let event = {
+        let platform = Platform::open(&data).await.unwrap();
+        let queues = &platform.cloud().unwrap().services().queues;
+        let queue = "millrace-extract-text";
+        let message = queues
+            .receive(queue, ReceiveOptions::at_once(1))
+            .await
+            .unwrap();
+        json!({"Records": [message[0].to_event_record(queue)]})
+    };
+    let file = folder.path().join("event.json");
+    std::fs::write(&file, event.to_string()).unwrap();
+
+    let said = feed(&data, &file, &[]);
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some("extract-text: would apply"), "{said}");
+    let text = document.text();
+    let size = FIRST.len();
+    assert!(
+        said.contains(&format!("{text} ({size} bytes, new)")),
+        "{said}"
+    );
+    assert_eq!(
+        feed(&data, &file, &[]),
+        said,
+        "the first one changed something"
+    );
+
+    let mut running = kill::up(&data);
+    kill::wait_for_endpoint(&data).await;
+    // What was received above is visible again when the platform starts; it is done when this returns.
+    Platform::open(&data).await.unwrap().wait_idle().await;
+    let said: Value = serde_json::from_str(&feed(&data, &file, &["--json"])).unwrap();
+    kill::kill(&mut running, &data);
+    assert_eq!(said["verdict"]["verdict"], "already-applied", "{said}");
 }

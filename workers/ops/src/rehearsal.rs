@@ -139,7 +139,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WouldApply => f.write_str("would apply"),
-            Self::AlreadyApplied => f.write_str("already applied: a replay would change nothing"),
+            Self::AlreadyApplied => {
+                f.write_str("already applied: a replay would change nothing that counts")
+            }
             Self::Superseded => f.write_str("superseded: a newer version was applied"),
             Self::Ignored => f.write_str("ignored: not this worker's"),
             Self::StillFailing { reason, message } => {

@@ -4,6 +4,7 @@
 mod operations;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use s3s::access::{S3Access, S3AccessContext};
@@ -198,9 +199,9 @@ impl Objects {
             count += objects.len();
             for (key, seen) in objects {
                 let name = (bucket.to_owned(), key);
-                if !copies.objects.contains_key(&name) {
-                    self.store.adopt(bucket, &name.1, adopted(seen))?;
-                    copies.objects.insert(name, Copied::Listed);
+                if let Entry::Vacant(unknown) = copies.objects.entry(name) {
+                    self.store.adopt(bucket, &unknown.key().1, adopted(seen))?;
+                    unknown.insert(Copied::Listed);
                 }
             }
             if next.is_none() {
