@@ -11,6 +11,7 @@ mod streams;
 mod tokens;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dynoxide::{Database, DynoxideError};
@@ -37,6 +38,8 @@ struct Shared {
     /// function for. In memory it also keeps the database alive.
     side: Mutex<Connection>,
     in_memory: bool,
+    /// The newest record of the engine's stream log that carries the time of `clock`.
+    stamped: AtomicI64,
     clock: Arc<dyn Clock>,
     changes: watch::Sender<u64>,
 }
@@ -85,6 +88,7 @@ impl Dynamo {
                 database,
                 side: Mutex::new(side),
                 in_memory: file.is_none(),
+                stamped: AtomicI64::new(0),
                 clock,
                 changes,
             }),
@@ -128,11 +132,26 @@ impl Dynamo {
             streams::check_position(&side, request, self.shared.clock.now_millis())?;
         }
         let result = operations::run(&self.shared, &side, operation, request);
+        if self.shared.in_memory && operations::writes(operation) {
+            self.stamp(&side)?;
+        }
         drop(side);
         if result.is_ok() && operations::writes(operation) {
             self.shared.changes.send_modify(|version| *version += 1);
         }
         result.map_err(CallError::from)
+    }
+
+    /// The engine stamps its log by the machine's clock. Tables in memory are those of tests, whose clock is another;
+    /// on a file the clocks are the same, and a second write would be in vain.
+    fn stamp(&self, side: &Connection) -> Result<(), CallError> {
+        let after = self.shared.stamped.load(Ordering::Relaxed);
+        let now = self.shared.clock.now_millis();
+        let last = streams::stamp(side, after, now).map_err(|error| {
+            CallError::from(DynoxideError::InternalServerError(error.to_string()))
+        })?;
+        self.shared.stamped.store(last, Ordering::Relaxed);
+        Ok(())
     }
 
     /// As [`Dynamo::call`] with JSON values, for use while setting up: makes

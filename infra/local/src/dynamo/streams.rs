@@ -44,6 +44,14 @@ pub(super) fn prepare(path: &str) -> rusqlite::Result<Connection> {
     Ok(side)
 }
 
+/// Gives the records behind the one of this id the time that it is, and answers the id of the newest.
+pub(super) fn stamp(side: &Connection, after: i64, now_millis: i64) -> rusqlite::Result<i64> {
+    side.prepare_cached("UPDATE _stream_records SET created_at = ?1 WHERE id > ?2")?
+        .execute([now_millis / 1_000, after])?;
+    side.prepare_cached("SELECT MAX(?1, COALESCE(MAX(id), 0)) FROM _stream_records")?
+        .query_row([after], |row| row.get(0))
+}
+
 /// Deletes records older than the retention. The newest of each table stays,
 /// so that sequence numbers go on from it whatever the clock does.
 pub(super) fn trim(side: &Connection, now_millis: i64) -> Result<usize, ServiceError> {
