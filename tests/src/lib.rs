@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod dead_letters;
+pub mod every_call;
+pub mod fixtures;
 mod state;
 mod tapped_index;
 mod world;

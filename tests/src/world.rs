@@ -36,6 +36,9 @@ pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
 /// 2026-11-21T04:00:00Z: the world's clock stands still, so that two worlds write the same.
 pub const NOW: i64 = 1_795_233_600_000;
 
+static EXTRACTOR: LazyLock<Arc<Extractor>> =
+    LazyLock::new(|| Arc::new(Extractor::in_this_process(Limits::default())));
+
 /// How long an invocation may take, by tokio's clock.
 const INVOCATION: Duration = Duration::from_secs(120);
 
@@ -132,16 +135,17 @@ impl World {
     /// A new world. `program` is the command that parses files as a child.
     pub async fn new(program: &str) -> Self {
         let child = Child::program(Path::new(program));
-        Self::with_extractor(Extractor::new(child, Limits::default())).await
+        Self::with_extractor(Arc::new(Extractor::new(child, Limits::default()))).await
     }
 
-    /// A new world in which files are parsed without a child: much faster, and for sample files alone.
+    /// A new world in which files are parsed without a child, each only once whatever worlds there are: much faster,
+    /// and for sample files alone.
     pub async fn in_process() -> Self {
-        Self::with_extractor(Extractor::in_this_process(Limits::default())).await
+        Self::with_extractor(EXTRACTOR.clone()).await
     }
 
     /// A new world.
-    pub async fn with_extractor(extractor: Extractor) -> Self {
+    pub async fn with_extractor(extractor: Arc<Extractor>) -> Self {
         let clock = Arc::new(StillClock::new(NOW));
         let cloud = LocalCloud::open_with_clock(&TEMPLATE, Storage::Memory, clock.clone())
             .await
@@ -157,7 +161,7 @@ impl World {
         let place = Place {
             clients: tapped.clone(),
             index: Some(index.clone()),
-            extractor: Arc::new(extractor),
+            extractor,
             clock: Arc::new(ManualClock::at(NOW)),
         };
         let names = Names::from_settings(&first).unwrap();

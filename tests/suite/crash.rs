@@ -1,125 +1,73 @@
-//! Each worker, each of its AWS calls, each fault: delivered again until quiet, the end state is the calm one's.
+//! Each worker, each of its calls, each fault: delivered again until quiet, the end state is the calm one's.
 
-use millrace_cloud::Fault;
-use millrace_documents::Document;
-use millrace_tests::{State, World};
+use std::collections::BTreeSet;
+
+use millrace_local::sqs::OutgoingMessage;
+use millrace_tests::{
+    State, World,
+    every_call::{EveryCall, run, uncovered},
+    workers,
+};
 use serde_json::json;
 
-use crate::{FIRST, PROGRAM, SECOND, document};
+use crate::{FIRST, document};
 
-/// A world in which the worker has exactly one event to handle, in its queue or on the stream.
-async fn prepare(worker: &'static str, document: &Document) -> World {
-    let world = World::new(PROGRAM).await;
-    world.upload(document, "first.txt", FIRST.as_bytes()).await;
-    world.quiet().await;
-    match worker {
-        "remove-document" => {
-            let key = document.original(Some("txt"));
-            world
-                .clients
-                .s3
-                .delete_object()
-                .bucket(&world.names.bucket)
-                .key(key)
-                .send()
-                .await
-                .unwrap();
-        }
-        "keep-progress" => {
-            // The upload's own write of the row comes late and takes away what the workers wrote.
-            let row = json!({
-                "userId": {"S": document.user.as_str()}, "documentId": {"S": document.id.as_str()},
-                "fileName": {"S": "first.txt"}, "fileType": {"S": "text/plain"}, "uploadDate": {"S": "2026-11-21T03:59:59.000Z"},
-                "status": {"S": "processing"}, "metadata": {"M": {"tags": {"L": []}, "description": {"S": "mine"}}},
-            });
-            let request = json!({"TableName": world.names.documents_table, "Item": row});
-            world
-                .services()
-                .dynamo
-                .call_json("PutItem", &request)
-                .unwrap();
-        }
-        _ => {
-            world
-                .upload(document, "second.txt", SECOND.as_bytes())
-                .await
-        }
-    }
-    world.quiet_without(&[worker]).await;
-    world
+#[tokio::test(flavor = "multi_thread")]
+async fn every_worker_survives_every_fault_at_every_call() {
+    let summary = run(&EveryCall::default()).await;
+    println!("{summary}");
+    assert!(
+        summary.differences.is_empty(),
+        "{summary}\n{}",
+        summary.differences.join("\n")
+    );
 }
 
-/// Delivers the worker's next event under a fault, which may end the worker; then everything until quiet.
-async fn with_fault(
-    worker: &'static str,
-    document: &Document,
-    fault: Option<(usize, Fault)>,
-) -> (State, usize) {
-    let world = prepare(worker, document).await;
-    let queued = world.receive(worker).await;
-    let streamed = world
-        .stream_event(worker)
-        .await
-        .filter(|_| matches!(worker, "remove-document" | "keep-progress"));
-    let event = match (queued.first(), &streamed) {
-        (Some(pending), _) => pending.event.clone(),
-        (None, Some((event, _))) => event.clone(),
-        (None, None) => panic!("{worker} has nothing to do"),
-    };
-    world.tap.arm(fault);
-    tokio::select! {
-        _ = world.deliver(worker, &event) => {}
-        () = world.tap.died() => {}
+#[test]
+fn a_worker_that_no_case_makes_write_is_named() {
+    let all: BTreeSet<&str> = workers().collect();
+    assert_eq!(uncovered(&all), Vec::<String>::new());
+    for worker in workers() {
+        let others = all.iter().copied().filter(|other| *other != worker);
+        let missing = uncovered(&others.collect());
+        assert_eq!(missing.len(), 1);
+        assert!(missing[0].starts_with(worker), "{missing:?}");
     }
-    let calls = world.tap.calls().len();
-    world.tap.arm(None);
-    // Not acknowledged, whatever it said: everything is delivered again.
-    for pending in &queued {
-        world.put_back(pending).await;
-    }
-    world.quiet().await;
-    (State::of(&world).await, calls)
 }
 
-async fn survives(worker: &'static str) {
+#[tokio::test]
+async fn a_state_that_differs_in_anything_says_in_what() {
+    let world = World::in_process().await;
     let document = document("ada", 9);
-    let (calm, calls) = with_fault(worker, &document, None).await;
-    assert!(calls >= 2, "{worker} makes {calls} calls");
-    assert!(calm.letters.is_empty(), "{:?}", calm.letters);
-    for call in 0..calls {
-        for fault in Fault::ALL {
-            let (state, _) = with_fault(worker, &document, Some((call, fault))).await;
-            assert_eq!(state, calm, "{worker}: {fault:?} at call {call} of {calls}");
-        }
+    world.upload(&document, "first.txt", FIRST.as_bytes()).await;
+    world.quiet().await;
+    let before = State::of(&world).await;
+    assert_eq!(before.differences(&before), Vec::<String>::new());
+
+    let key = document.layout();
+    let removal = world.clients.s3.delete_object().bucket(&world.names.bucket);
+    removal.key(&key).send().await.unwrap();
+    let row = json!({"userId": {"S": "ada"}, "documentId": {"S": "another"}});
+    let request = json!({"TableName": world.names.documents_table, "Item": row});
+    let dynamo = &world.services().dynamo;
+    dynamo.call_json("PutItem", &request).unwrap();
+    let index = world.documents.index();
+    index
+        .remove_document(document.user.as_str(), document.id.as_str(), None)
+        .await
+        .unwrap();
+    let letter = json!({"id": "an-id", "worker": "index-chunks", "reason": {"code": "throttled"}});
+    let queue = "millrace-index-chunks-dlq";
+    let message = OutgoingMessage::new(letter.to_string());
+    world.services().queues.send(queue, message).await.unwrap();
+
+    let said = State::of(&world).await.differences(&before).join("\n");
+    for expected in [
+        &format!("object {key} is missing"),
+        "another\"} should not be there",
+        "index entry",
+        "dead letter an-id index-chunks throttled",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in\n{said}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn extract_text_survives_every_fault_at_every_call() {
-    survives("extract-text").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn chunk_text_survives_every_fault_at_every_call() {
-    survives("chunk-text").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn embed_chunks_survives_every_fault_at_every_call() {
-    survives("embed-chunks").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn index_chunks_survives_every_fault_at_every_call() {
-    survives("index-chunks").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn remove_document_survives_every_fault_at_every_call() {
-    survives("remove-document").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keep_progress_survives_every_fault_at_every_call() {
-    survives("keep-progress").await;
 }

@@ -1,8 +1,10 @@
 //! The parent's side: start the child, feed it, bound it, understand how it ended.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -30,8 +32,12 @@ pub struct Extractor {
 #[derive(Debug, Clone)]
 enum ReadIn {
     Child(Child),
-    ThisProcess,
+    /// What was read before is known.
+    ThisProcess(Arc<Mutex<Known>>),
 }
+
+/// By content and name, of which an extraction is a function.
+type Known = HashMap<(Vec<u8>, String), Result<Extraction, ExtractError>>;
 
 impl Extractor {
     /// An extractor that starts this program for each file.
@@ -42,14 +48,14 @@ impl Extractor {
         }
     }
 
-    /// An extractor that starts no child: for tests of what comes after extraction, thousands of which would
-    /// otherwise start thousands of processes.
+    /// An extractor that starts no child, and reads no file twice: for tests of what comes after extraction, thousands
+    /// of which would otherwise start thousands of processes. Clones share what they know.
     ///
     /// **Without protection**: of the limits only sizes and pages hold. Memory, processor time and the stack are
     /// not bounded, and a file that kills its parser kills this process. Never for files of others.
     pub fn in_this_process(limits: Limits) -> Self {
         Self {
-            place: ReadIn::ThisProcess,
+            place: ReadIn::ThisProcess(Arc::default()),
             limits,
         }
     }
@@ -71,8 +77,8 @@ impl Extractor {
         }
         let program = match &self.place {
             ReadIn::Child(program) => program,
-            ReadIn::ThisProcess => {
-                return read_in_this_process(bytes, file_name, &self.limits);
+            ReadIn::ThisProcess(known) => {
+                return read_in_this_process(known, bytes, file_name, &self.limits);
             }
         };
         let deadline = Instant::now() + self.limits.wall;
@@ -91,13 +97,21 @@ impl Extractor {
 
 /// A parser that panics is told as the child's end would be.
 fn read_in_this_process(
+    known: &Mutex<Known>,
     bytes: &[u8],
     file_name: &str,
     limits: &Limits,
 ) -> Result<Extraction, ExtractError> {
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = (bytes.to_vec(), file_name.to_owned());
+    if let Some(result) = lock().get(&file) {
+        return result.clone();
+    }
     let read = || extract_here(bytes, file_name, limits);
-    std::panic::catch_unwind(read)
-        .unwrap_or_else(|_| Err(crashed("its reader gave up unexpectedly")))
+    let result = std::panic::catch_unwind(read)
+        .unwrap_or_else(|_| Err(crashed("its reader gave up unexpectedly")));
+    lock().insert(file, result.clone());
+    result
 }
 
 fn unavailable(what: &str, error: &dyn std::fmt::Display) -> ExtractError {
