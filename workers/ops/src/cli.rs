@@ -33,7 +33,7 @@ pub enum Command {
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, audit
-    Dlq(Dlq),
+    Dlq(Box<Dlq>),
 }
 
 /// Where the state lives and how to print.

@@ -154,7 +154,7 @@ impl Begun {
             counter.desk.release_selection(&selection).await?;
             return Err(error);
         }
-        let run = Uuid::now_v7();
+        let run = Uuid::new_v4();
         let remembered = Remembered {
             what: "replay".to_owned(),
             words,

@@ -335,7 +335,7 @@ async fn a_place_that_the_stream_forgot_says_what_to_do() {
 fn asking_to_go_on_takes_the_last_run_or_one_by_its_id() {
     assert_eq!(asked("").run_to_go_on(), Ok(None));
     assert_eq!(asked("--continue").run_to_go_on(), Ok(Some(None)));
-    let id = uuid::Uuid::now_v7();
+    let id = uuid::Uuid::new_v4();
     let words = format!("--continue {id}");
     assert_eq!(asked(&words).run_to_go_on(), Ok(Some(Some(id))));
     assert!(asked("--continue last").run_to_go_on().is_err());
