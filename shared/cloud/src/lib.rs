@@ -4,6 +4,7 @@
 //! test is the HTTP connector under them, and the [`tap`] is the one seam through which every call
 //! passes.
 
+pub mod chance;
 pub mod clients;
 pub mod clock;
 pub mod errors;

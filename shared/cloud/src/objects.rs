@@ -8,6 +8,7 @@ use aws_sdk_s3::{
 };
 use bytes::Bytes;
 use millrace_events::Failure;
+use time::OffsetDateTime;
 
 use crate::errors::classify;
 
@@ -42,6 +43,8 @@ pub struct Listed {
     pub e_tag: String,
     /// In bytes.
     pub size: u64,
+    /// When it was last written, in whole seconds.
+    pub modified: Option<OffsetDateTime>,
 }
 
 /// What must be true of the object that a write replaces or removes.
@@ -225,6 +228,9 @@ impl Bucket {
                         .size()
                         .and_then(|n| u64::try_from(n).ok())
                         .unwrap_or_default(),
+                    modified: object
+                        .last_modified()
+                        .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),
                 }
             }));
             next = page.next_continuation_token().map(str::to_owned);

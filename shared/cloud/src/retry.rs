@@ -9,6 +9,8 @@ use std::{future::Future, time::Duration};
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff as _};
 use millrace_events::Failure;
 
+use crate::chance;
+
 /// How often and how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
@@ -36,7 +38,7 @@ impl Retry {
             .with_initial_interval(self.first_delay)
             .with_max_interval(self.longest_delay)
             .with_multiplier(2.0)
-            .with_randomization_factor(0.5)
+            .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build()
     }
@@ -62,6 +64,8 @@ impl Retry {
             let Some(delay) = delays.next_backoff() else {
                 return Err(failure);
             };
+            // Jitter from the one place of chance, not from `backoff`, whose own cannot be seeded.
+            let delay = delay.mul_f64(0.5 + chance::unit());
             let delay = failure.delay().map_or(delay, |asked| asked.max(delay));
             let too_late = tokio::time::Instant::now() + delay >= deadline;
             if !failure.is_transient() || attempt >= self.attempts || too_late {

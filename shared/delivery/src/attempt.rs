@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use millrace_events::{
-    Failure, Message, Outcome, ParkedReason, ParkedRecord, Payload, Record, Source, reason,
+    Failure, Message, Outcome, ParkedReason, ParkedRecord, Payload, Record, Source, mutation,
+    reason,
 };
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -86,6 +87,9 @@ impl Attempt<'_> {
         };
         match self.finality(failure) {
             Ok(permanent) => self.give_up_and_park(cx, permanent).await,
+            Err(_) if mutation::on(mutation::TRANSIENT_DROPPED) => {
+                Verdict::Done(Outcome::Ignored("a mutation"))
+            }
             Err(transient) => Verdict::Retry(transient),
         }
     }
@@ -209,6 +213,9 @@ impl Attempt<'_> {
             self.delivery.clock.now(),
         );
         parked.trace_id = Some(self.trace_id(&identity.id));
+        if mutation::on(mutation::PARKED_EMPTY) {
+            parked.event = serde_json::json!({});
+        }
         let parking = self.delivery.parking.park(parked);
         match tokio::time::timeout_at(self.times.settle_by, parking).await {
             Ok(Ok(())) => Ok(()),

@@ -7,8 +7,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use millrace_cloud::Clock;
-use millrace_events::{Batch, DecodeError, Failure, Message, Reason, Source, open, reason};
+use millrace_cloud::{Clock, chance};
+use millrace_events::{
+    Batch, DecodeError, Failure, Message, Reason, Source, mutation, open, reason,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -330,7 +332,7 @@ impl Delivery {
         if failure.reason() == reason::NO_TIME_LEFT || failure.reason() == reason::HELD_BACK {
             return Duration::ZERO;
         }
-        retry_delay(&self.settings, attempts, failure.delay(), rand::random())
+        retry_delay(&self.settings, attempts, failure.delay(), chance::unit())
     }
 
     async fn come_back(&self, attempt: &Attempt<'_>, delay: Duration) {
@@ -434,10 +436,17 @@ fn report_on(source: Source, ended: Vec<(&str, Ended)>) -> Report {
     }
     let ids = retries.iter().map(|(id, _)| *id);
     let (response, failed) = match source {
+        Source::Sqs { .. } | Source::Stream if mutation::on(mutation::RETRY_FORGOTTEN) => {
+            (failures_response([]), None)
+        }
         Source::Sqs { .. } => (failures_response(ids), None),
         // Lambda delivers everything from the checkpoint on again: naming more would say nothing more.
         Source::Stream => (
-            failures_response(ids.min_by_key(|id| (id.len(), *id))),
+            failures_response(if mutation::on(mutation::STREAM_HIGHEST) {
+                ids.max_by_key(|id| (id.len(), *id))
+            } else {
+                ids.min_by_key(|id| (id.len(), *id))
+            }),
             None,
         ),
         Source::Direct => (

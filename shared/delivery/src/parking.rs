@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use millrace_cloud::classify;
-use millrace_events::{Failure, ParkedRecord, reason};
+use millrace_events::{Failure, ParkedRecord, mutation, reason};
 
 /// SQS takes no larger message, attributes included.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -43,6 +43,9 @@ impl SqsParking {
 #[async_trait]
 impl Parking for SqsParking {
     async fn park(&self, record: ParkedRecord) -> Result<(), Failure> {
+        if mutation::on(mutation::PARK_LOST) {
+            return Ok(());
+        }
         let body = body_within_limit(&record)?;
         let mut request = self
             .client

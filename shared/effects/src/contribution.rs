@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::classify;
-use millrace_events::{Failure, Outcome, Version, reason};
+use millrace_events::{Failure, Outcome, Version, mutation, reason};
 
 use crate::{
     expression::{When, key},
@@ -118,7 +118,9 @@ async fn fold(
             .as_deref()
             .map(|held| held.cmp(batch[position].version.as_str()))
         {
-            Some(std::cmp::Ordering::Equal) => outcomes[position] = Outcome::Already,
+            Some(std::cmp::Ordering::Equal) if !mutation::on(mutation::CONTRIBUTION_TWICE) => {
+                outcomes[position] = Outcome::Already;
+            }
             Some(std::cmp::Ordering::Greater) => outcomes[position] = Outcome::Superseded,
             _ => {
                 pending.push((position, seen));
@@ -136,7 +138,11 @@ async fn fold(
         while let Some((position, seen)) = queue.peek() {
             let mut with_this = differences.clone();
             add(&mut with_this, &batch[*position].shares, 1);
-            add(&mut with_this, &seen.shares, -1);
+            if !mutation::on(mutation::CONTRIBUTION_NOT_REPLACED)
+                && !mutation::on(mutation::CONTRIBUTION_TWICE)
+            {
+                add(&mut with_this, &seen.shares, -1);
+            }
             let full = writes.len() + 1 + with_this.len() > WRITES_PER_TRANSACTION
                 || members.len() >= together;
             if full && !members.is_empty() {
@@ -190,6 +196,7 @@ fn add(sum: &mut Shares, shares: &Shares, sign: i64) {
 
 fn replacement(ledger: &Ledger, contribution: &Contribution, seen: Option<&str>) -> Write {
     let when = match seen {
+        _ if mutation::on(mutation::CONTRIBUTION_UNGUARDED) => When::whatever(VERSION),
         None => When::Absent(VERSION),
         Some(held) => When::Equal(VERSION, AttributeValue::S(held.to_owned())),
     };

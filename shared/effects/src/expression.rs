@@ -36,6 +36,14 @@ pub enum When {
     All(Vec<When>),
 }
 
+impl When {
+    /// Holds whatever the row is. A commit without a guard is a mistake: this is for mutations.
+    #[doc(hidden)]
+    pub fn whatever(attribute: &'static str) -> Self {
+        Self::Any(vec![Self::Absent(attribute), Self::Present(attribute)])
+    }
+}
+
 /// Collects the placeholders of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders {

@@ -1,7 +1,7 @@
 //! The fence: a row keeps the version of its subject that was last applied.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use millrace_events::{Failure, Outcome, Version};
+use millrace_events::{Failure, Outcome, Version, mutation};
 
 use crate::{
     expression::When,
@@ -23,6 +23,9 @@ impl Fence {
 
     /// Holds when nothing, or something older, was applied.
     pub fn newer(&self) -> When {
+        if mutation::on(mutation::FENCE_OPEN) {
+            return When::whatever(self.attribute);
+        }
         When::Any(vec![
             When::Absent(self.attribute),
             When::Less(self.attribute, self.value()),

@@ -13,10 +13,12 @@ pub mod artefact;
 pub mod contribution;
 pub mod expression;
 pub mod fence;
+mod invariant;
 pub mod write;
 
 pub use artefact::{ArtefactWrite, GENERATION, write_artefact};
 pub use contribution::{Contribution, Ledger, Shares, commit_contributions, rebuild_totals};
 pub use expression::{When, key};
 pub use fence::Fence;
+pub use invariant::{Invariant, broken};
 pub use write::{Committed, Row, Table, Update, Write};

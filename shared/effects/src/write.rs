@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use millrace_cloud::{classify, retry::Retry};
-use millrace_events::{Failure, reason};
+use millrace_events::{Failure, mutation, reason};
 use tokio::time::Instant;
 
 pub use crate::expression::Row;
@@ -191,7 +191,7 @@ impl Write {
         Self::Put {
             table: table.to_owned(),
             row,
-            when: Some(When::Absent(key_attribute)),
+            when: (!mutation::on(mutation::CREATE_TWICE)).then_some(When::Absent(key_attribute)),
         }
     }
 

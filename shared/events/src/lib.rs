@@ -6,6 +6,7 @@
 //! knows the AWS SDK.
 
 pub mod envelope;
+pub mod mutation;
 pub mod outcome;
 pub mod parked;
 pub mod reason;

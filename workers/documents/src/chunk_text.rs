@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use millrace_cloud::Put;
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{ArtefactWrite, write_artefact};
-use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, reason};
+use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, mutation, reason};
 use millrace_text::Chunk;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -17,10 +17,9 @@ use crate::{
         to_bytes,
     },
     context::Documents,
-    extract_text::say_error,
     keys::{Document, Named},
     progress::{Progress, Step},
-    tidy::{remove_surplus_chunks, settle},
+    tidy::{advance_or_settle, already, remove_surplus_chunks, say_error_of, settle},
 };
 
 /// The namespace of chunk ids: UUIDv5 of `{user}/{document}/{generation}/{index}`.
@@ -49,7 +48,14 @@ impl Worker for ChunkText {
             return settle(documents, &document).await;
         };
         if current.progress.has_reached(Step::ChunksCreated) {
-            return Ok(Outcome::Already);
+            return already(documents, &document).await;
+        }
+        if mutation::on(mutation::PROGRESS_FIRST) {
+            let (now, step) = (documents.now(), Step::ChunksCreated);
+            documents
+                .progress
+                .advance(&document, &current.generation, step, None, &now)
+                .await?;
         }
         let key = document.layout();
         let layout = documents.bucket.get(&key).await?;
@@ -93,21 +99,8 @@ impl Worker for ChunkText {
             return settle(documents, &document).await;
         }
         remove_surplus_chunks(documents, &document, &current.generation).await?;
-        let now = documents.now();
-        match documents
-            .progress
-            .advance(
-                &document,
-                &current.generation,
-                Step::ChunksCreated,
-                None,
-                &now,
-            )
-            .await?
-        {
-            Outcome::Superseded => settle(documents, &document).await,
-            outcome => Ok(outcome),
-        }
+        let step = Step::ChunksCreated;
+        advance_or_settle(documents, &document, &current.generation, step, None).await
     }
 
     async fn give_up(
@@ -119,13 +112,14 @@ impl Worker for ChunkText {
         let Ok(Named::Text(document)) = Named::of(&change.key) else {
             return Ok(());
         };
-        let Some(text) = self.0.bucket.head(&change.key).await? else {
-            return Ok(());
-        };
-        let Some(generation) = generation_of(&text) else {
-            return Ok(());
-        };
-        say_error(&self.0, &document, generation, Step::ChunksCreated, failure).await
+        say_error_of(
+            &self.0,
+            &document,
+            &change.key,
+            Step::ChunksCreated,
+            failure,
+        )
+        .await
     }
 }
 

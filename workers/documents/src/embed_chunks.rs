@@ -7,14 +7,13 @@ use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, reason};
 use millrace_vectors::Embedding;
 
 use crate::{
-    artefacts::{EmbeddedChunk, Embeddings, ProcessedMetadata, generation_of, parse, to_bytes},
+    artefacts::{EmbeddedChunk, Embeddings, ProcessedMetadata, parse, to_bytes},
     cache::content_hash,
     chunk_text::{CurrentText, write_json},
     context::Documents,
-    extract_text::say_error,
     keys::{Document, Named},
     progress::Step,
-    tidy::settle,
+    tidy::{advance_or_settle, already, say_error_of, settle},
 };
 
 /// Listens to `metadata.json`; writes `embeddings.json`, the message to the index.
@@ -41,7 +40,7 @@ impl Worker for EmbedChunks {
             return settle(documents, &document).await;
         };
         if chunked.text.progress.has_reached(Step::VectorsGenerated) {
-            return Ok(Outcome::Already);
+            return already(documents, &document).await;
         }
         let vectors = embed(documents, &chunked.contents()?).await?;
         let embeddings = Embeddings {
@@ -68,15 +67,8 @@ impl Worker for EmbedChunks {
         {
             return settle(documents, &document).await;
         }
-        let now = documents.now();
-        match documents
-            .progress
-            .advance(&document, generation, Step::VectorsGenerated, None, &now)
-            .await?
-        {
-            Outcome::Superseded => settle(documents, &document).await,
-            outcome => Ok(outcome),
-        }
+        let step = Step::VectorsGenerated;
+        advance_or_settle(documents, &document, generation, step, None).await
     }
 
     async fn give_up(
@@ -88,16 +80,10 @@ impl Worker for EmbedChunks {
         let Ok(Named::Metadata(document)) = Named::of(&change.key) else {
             return Ok(());
         };
-        let Some(list) = self.0.bucket.head(&change.key).await? else {
-            return Ok(());
-        };
-        let Some(generation) = generation_of(&list) else {
-            return Ok(());
-        };
-        say_error(
+        say_error_of(
             &self.0,
             &document,
-            generation,
+            &change.key,
             Step::VectorsGenerated,
             failure,
         )

@@ -13,7 +13,7 @@ use crate::{
     context::{Documents, last_part},
     keys::{Document, Named},
     progress::{Claim, Derived, ErrorSaid, Step, Upload},
-    tidy::settle,
+    tidy::{advance_or_settle, settle},
 };
 
 /// Listens to originals; writes `layout.json`, then `extracted-text.txt`, whose creation is the message to the chunker.
@@ -82,16 +82,15 @@ impl Worker for ExtractText {
         let Some(derived) = write_text(documents, &original).await? else {
             return settle(documents, &document).await;
         };
-        let now = documents.now();
         let step = Step::TextExtracted;
-        match documents
-            .progress
-            .advance(&document, &original.generation, step, Some(derived), &now)
-            .await?
-        {
-            Outcome::Superseded => settle(documents, &document).await,
-            outcome => Ok(outcome),
-        }
+        advance_or_settle(
+            documents,
+            &document,
+            &original.generation,
+            step,
+            Some(derived),
+        )
+        .await
     }
 
     async fn give_up(
@@ -113,7 +112,9 @@ impl Worker for ExtractText {
             Step::TextExtracted,
             failure,
         )
-        .await
+        .await?;
+        // Of a file that cannot be read nothing is found any more, whatever was found of the one before it.
+        settle(&self.0, &document).await.map(|_| ())
     }
 }
 

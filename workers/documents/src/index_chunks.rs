@@ -1,17 +1,16 @@
 //! `index-chunks`: the vectors are there; the chunks go into the index, the new generation before the old one leaves.
 
 use millrace_delivery::{Cx, Worker};
-use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, reason};
+use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, mutation, reason};
 use millrace_vectors::Entry;
 
 use crate::{
-    artefacts::{Embeddings, generation_of, parse},
+    artefacts::{Embeddings, parse},
     context::Documents,
     embed_chunks::{Chunked, embedded_document},
-    extract_text::say_error,
     keys::Document,
     progress::Step,
-    tidy::settle,
+    tidy::{advance_or_settle, already, say_error_of, settle},
 };
 
 /// Entries in one request to the index.
@@ -37,7 +36,7 @@ impl Worker for IndexChunks {
             return settle(documents, &document).await;
         };
         if chunked.text.progress.has_reached(Step::Indexed) {
-            return Ok(Outcome::Already);
+            return already(documents, &document).await;
         }
         let key = document.embeddings();
         let Some(object) = documents.bucket.get(&key).await? else {
@@ -49,23 +48,18 @@ impl Worker for IndexChunks {
             return settle(documents, &document).await;
         }
         let entries = entries(documents, &document, &chunked, embeddings).await?;
+        let generation = &chunked.list.generation;
+        if mutation::on(mutation::OLD_BEFORE_NEW) {
+            remove_older(documents, &document, generation).await?;
+        }
         for some in entries.chunks(AT_ONCE) {
             documents.index.put(some).await?;
         }
-        let generation = &chunked.list.generation;
-        documents
-            .index
-            .remove_older(document.user.as_str(), document.id.as_str(), generation)
-            .await?;
-        let now = documents.now();
-        match documents
-            .progress
-            .advance(&document, generation, Step::Indexed, None, &now)
-            .await?
-        {
-            Outcome::Superseded => settle(documents, &document).await,
-            outcome => Ok(outcome),
+        if !mutation::on(mutation::OLD_STAYS) {
+            remove_older(documents, &document, generation).await?;
         }
+        let step = Step::Indexed;
+        advance_or_settle(documents, &document, generation, step, None).await
     }
 
     async fn give_up(
@@ -77,14 +71,21 @@ impl Worker for IndexChunks {
         let Ok(Some(document)) = embedded_document(&change.key) else {
             return Ok(());
         };
-        let Some(object) = self.0.bucket.head(&change.key).await? else {
-            return Ok(());
-        };
-        let Some(generation) = generation_of(&object) else {
-            return Ok(());
-        };
-        say_error(&self.0, &document, generation, Step::Indexed, failure).await
+        say_error_of(&self.0, &document, &change.key, Step::Indexed, failure).await
     }
+}
+
+/// The entries of former generations leave the index.
+async fn remove_older(
+    documents: &Documents,
+    document: &Document,
+    generation: &str,
+) -> Result<(), Failure> {
+    documents
+        .index
+        .remove_older(document.user.as_str(), document.id.as_str(), generation)
+        .await
+        .map(|_| ())
 }
 
 async fn entries(

@@ -8,6 +8,7 @@ pub mod artefacts;
 pub mod cache;
 pub mod context;
 pub mod guarded;
+pub mod invariants;
 pub mod keys;
 pub mod progress;
 pub mod registry;

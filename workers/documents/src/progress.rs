@@ -10,10 +10,17 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::retry::Retry;
 use millrace_effects::{Committed, Row, Table, Update, When, Write, key};
-use millrace_events::{Failure, Outcome, reason};
+use millrace_events::{Failure, Outcome, Reason, mutation, reason};
 use serde::{Deserialize, Serialize};
 
-use crate::{context::Names, keys::Document};
+use crate::{context::Names, invariants::Move, keys::Document};
+
+/// The attribute by which the last image of a platform's row says that [`ProgressStore::remove_row`] removed it.
+pub const REMOVED_BY: &str = "removedBy";
+const MILLRACE: &str = "millrace";
+
+/// `2026-11-21T04:00:00`: so much of a time is whole seconds.
+const SECONDS: usize = 19;
 
 /// How far a generation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +97,28 @@ pub struct ErrorSaid {
     pub message: String,
 }
 
+/// Codes that are the file's own fault: nothing can be derived from it, however often it is tried.
+const OF_THE_FILE: [Reason; 11] = [
+    reason::ENCRYPTED,
+    reason::EMPTY_FILE,
+    reason::DAMAGED_FILE,
+    reason::NEEDS_OCR,
+    reason::NO_TEXT,
+    reason::UNSUPPORTED_FORMAT,
+    reason::TOO_LARGE,
+    reason::MEMORY_LIMIT,
+    reason::TIME_LIMIT,
+    reason::OUTPUT_LIMIT,
+    reason::EXTRACTION_CRASHED,
+];
+
+impl ErrorSaid {
+    /// Whether the file itself is at fault.
+    pub fn is_of_the_file(&self) -> bool {
+        OF_THE_FILE.iter().any(|reason| reason.code() == self.code)
+    }
+}
+
 /// The progress row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -147,6 +176,11 @@ impl Progress {
         matches!(self.status, Status::Removing | Status::Removed)
     }
 
+    /// Whether nothing can be derived from the current generation.
+    pub fn is_unreadable(&self) -> bool {
+        self.status == Status::Error && self.error.as_ref().is_some_and(ErrorSaid::is_of_the_file)
+    }
+
     /// Whether the current generation has come this far.
     pub fn has_reached(&self, step: Step) -> bool {
         self.reached >= step as u8
@@ -180,6 +214,19 @@ pub enum Claim {
     /// This generation is the current one: new, or delivered again.
     Current(Box<Progress>),
     /// A newer upload or a removal was there first.
+    Superseded,
+}
+
+/// How the removal of a row began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowRemoval {
+    /// What was derived up to this generation is to be tidied away.
+    Begun(String),
+    /// The tombstone is set; nothing had been derived, or it is gone.
+    NothingToTidy,
+    /// All of it was done before.
+    Already,
+    /// A later upload is there.
     Superseded,
 }
 
@@ -257,20 +304,28 @@ impl ProgressStore {
         now: &str,
     ) -> Result<Claim, Failure> {
         let generation = text(&*upload.generation);
-        let newer = When::All(vec![
-            When::Any(vec![
-                When::Absent("generation"),
-                When::Less("generation", generation.clone()),
-            ]),
+        let mut fence = When::Any(vec![
+            When::Absent("generation"),
+            When::Less("generation", generation.clone()),
+        ]);
+        let mut tombstone = When::All(vec![
             When::Any(vec![
                 When::Absent("removedThrough"),
                 When::Less("removedThrough", generation.clone()),
             ]),
             When::Any(vec![
                 When::Absent("removedAt"),
-                When::AtMost("removedAt", text(&*upload.uploaded_at)),
+                When::Less("removedAt", text(&*upload.uploaded_at)),
             ]),
         ]);
+        if mutation::on(mutation::CLAIM_UNFENCED) {
+            fence = When::whatever("generation");
+        }
+        if mutation::on(mutation::CLAIM_OVER_TOMBSTONE) {
+            fence = When::Any(vec![fence, When::Present("removedThrough")]);
+            tombstone = When::whatever("removedThrough");
+        }
+        let newer = When::All(vec![fence, tombstone]);
         let progress = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("generation", generation)
             .set("s3Key", text(&*upload.key))
@@ -308,7 +363,8 @@ impl ProgressStore {
                 "processingStatus",
                 processing_status(Step::Claimed as u8, None),
             )
-            .set("updatedAt", text(now));
+            .set("updatedAt", text(now))
+            .remove(REMOVED_BY);
         match self
             .table
             .commit("claim the upload", vec![progress.into(), row.into()])
@@ -361,7 +417,7 @@ impl ProgressStore {
         let Some(before) = self.read(document).await? else {
             return Ok(Outcome::Superseded);
         };
-        if !before.is_current(generation) {
+        if !before.is_current(generation) && !mutation::on(mutation::ADVANCE_STALE) {
             return Ok(Outcome::Superseded);
         }
         let is_news = derived.is_some() && before.derived.is_none();
@@ -434,18 +490,20 @@ impl ProgressStore {
             return Ok(Outcome::Superseded);
         };
         after.revision = before.revision + 1;
+        debug_assert_eq!(Move::broken(before, &after), [""; 0], "{document}");
         let projection = self.projection(document, &row, &mut after).await?;
         let put = Write::Put {
             table: self.names.progress_table.clone(),
             row: to_row(&after)?,
-            when: Some(unchanged(before)),
+            when: (!mutation::on(mutation::ADVANCE_UNGUARDED)).then(|| unchanged(before)),
         };
+        let mut writes = vec![put, projection.into()];
+        if mutation::on(mutation::ROW_LEFT_BEHIND) {
+            writes.truncate(1);
+        }
         match self
             .table
-            .commit(
-                "move the document's progress on",
-                vec![put, projection.into()],
-            )
+            .commit("move the document's progress on", writes)
             .await?
         {
             Committed::Done => Ok(Outcome::Applied),
@@ -482,7 +540,7 @@ impl ProgressStore {
         let Some(row) = self.read_row(document).await? else {
             return Ok(Outcome::Superseded);
         };
-        if says(&row, &before) {
+        if says(&row, &before) || mutation::on(mutation::OVERWRITTEN_ROW_IGNORED) {
             return Ok(Outcome::Already);
         }
         let mut after = before.clone();
@@ -539,17 +597,14 @@ impl ProgressStore {
             )
             .set("updatedAt", text(&*after.updated_at))
             .when(When::Present("userId"));
-        let Some(derived) = after
-            .derived
-            .clone()
-            .filter(|_| after.has_reached(Step::TextExtracted))
-        else {
+        let Some(derived) = shown(after) else {
             return Ok(update);
         };
-        update = update.set("searchableContent", searchable(&derived)).set(
-            "metadata.wordCount",
-            AttributeValue::N(derived.word_count.to_string()),
-        );
+        update = update.set("searchableContent", searchable(&derived));
+        update = match word_count(after, &derived) {
+            Some(words) => update.set("metadata.wordCount", words),
+            None => update.remove("metadata.wordCount"),
+        };
         update = match &derived.language {
             Some(language) => update.set("metadata.language", text(language)),
             None => update.remove("metadata.language"),
@@ -584,6 +639,9 @@ impl ProgressStore {
         through: &str,
         now: &str,
     ) -> Result<Outcome, Failure> {
+        if mutation::on(mutation::REMOVAL_WITHOUT_TOMBSTONE) {
+            return Ok(Outcome::Applied);
+        }
         let through_value = || text(through);
         let older = When::All(vec![
             When::Any(vec![
@@ -628,68 +686,119 @@ impl ProgressStore {
         }
     }
 
-    /// The tombstone for a row that was removed before any upload of it was known: uploads before `at` are not
-    /// processed any more.
-    pub async fn remove_unknown(
+    /// Sets the tombstone of a row that was removed: no upload up to `at` is processed any more, known or not.
+    pub async fn begin_row_removal(
         &self,
         document: &Document,
         at: &str,
         now: &str,
-    ) -> Result<Outcome, Failure> {
-        let update = Update::of(&self.names.progress_table, Self::progress_key(document))
+    ) -> Result<RowRemoval, Failure> {
+        Retry::default()
+            .run(soon(), || self.try_row_removal(document, at, now))
+            .await
+    }
+
+    async fn try_row_removal(
+        &self,
+        document: &Document,
+        at: &str,
+        now: &str,
+    ) -> Result<RowRemoval, Failure> {
+        let before = self.read(document).await?;
+        let known = before
+            .as_ref()
+            .and_then(|known| Some((known, known.generation.as_deref()?)));
+        // The stream tells whole seconds. What was claimed within the same one had a row, and that is gone.
+        let second = |time: &str| time.get(..SECONDS).map(str::to_owned);
+        let is_later = |time: &Option<String>| {
+            time.as_deref()
+                .is_some_and(|time| second(time) > second(at))
+        };
+        if known.is_some_and(|(known, _)| is_later(&known.uploaded_at)) {
+            return Ok(RowRemoval::Superseded);
+        }
+        let is_told = before.as_ref().is_some_and(|before| {
+            before.is_removed() && before.removed_at.as_deref().is_some_and(|told| told >= at)
+        });
+        let mut update = Update::of(&self.names.progress_table, Self::progress_key(document))
             .set("removedAt", text(at))
-            .set("status", text(Status::Removed.word()))
             .set_if_absent("reached", AttributeValue::N("0".to_owned()))
             .set("updatedAt", text(now))
             .add("revision", 1)
-            .when(When::Absent("generation"))
-            .when(When::Any(vec![
-                When::Absent("removedAt"),
-                When::Less("removedAt", text(at)),
-            ]));
-        match self
-            .table
-            .commit("mark the document as removed", vec![update.into()])
-            .await?
-        {
-            Committed::Done => Ok(Outcome::Applied),
-            Committed::Refused { current, .. } => {
-                let progress = current.map(from_row).transpose()?;
-                let known = progress.is_some_and(|progress| progress.generation.is_some());
-                Ok(if known {
-                    Outcome::Superseded
-                } else {
-                    Outcome::Already
-                })
+            .when(before.as_ref().map_or(When::Absent("userId"), unchanged));
+        // What is left to tidy, and up to which generation.
+        let through = match (&before, known) {
+            (Some(before), _) if before.status == Status::Removing => {
+                before.removed_through.clone()
+            }
+            (Some(before), Some((_, generation))) if !before.is_removed() => {
+                update = update.set("removedThrough", text(generation));
+                Some(generation.to_owned())
+            }
+            _ => None,
+        };
+        if !is_told {
+            let status = match &through {
+                Some(_) => Status::Removing,
+                None => Status::Removed,
+            };
+            let update = update.set("status", text(status.word()));
+            let attempted = "mark the document as removed";
+            if let Committed::Refused { .. } =
+                self.table.commit(attempted, vec![update.into()]).await?
+            {
+                return Err(Failure::transient(
+                    reason::CONFLICT,
+                    "the document's progress changed at the same time",
+                ));
             }
         }
+        Ok(match through {
+            Some(through) => RowRemoval::Begun(through),
+            None if is_told => RowRemoval::Already,
+            None => RowRemoval::NothingToTidy,
+        })
     }
 
     /// Removes the platform's row, unless it is of a later upload than the removal or a newer generation was claimed
-    /// meanwhile.
+    /// meanwhile. The row is marked first, so that the stream's record of this very removal is told apart from that of
+    /// somebody who removed the row himself.
     pub async fn remove_row(
         &self,
         document: &Document,
         through: &str,
         removed_at: &str,
     ) -> Result<(), Failure> {
-        let still_removing = Write::Check {
+        let still_removing = || Write::Check {
             table: self.names.progress_table.clone(),
             key: Self::progress_key(document),
             when: removing(through),
         };
-        let not_later = vec![
-            When::Absent("userId"),
+        let not_later = When::Any(vec![
             When::Absent("uploadDate"),
             When::AtMost("uploadDate", text(removed_at)),
-        ];
+        ]);
+        let mark = Update::of(&self.names.documents_table, Self::progress_key(document))
+            .set(REMOVED_BY, text(MILLRACE))
+            .when(When::Present("userId"))
+            .when(not_later);
+        let marked = self
+            .table
+            .commit(
+                "mark the document's row",
+                vec![still_removing(), mark.into()],
+            )
+            .await?;
+        if let Committed::Refused { .. } = marked {
+            return Ok(());
+        }
         let delete = Write::Delete {
             table: self.names.documents_table.clone(),
             key: Self::progress_key(document),
-            when: Some(When::Any(not_later)),
+            when: Some(When::Equal(REMOVED_BY, text(MILLRACE))),
         };
         self.table
-            .commit("remove the document's row", vec![still_removing, delete])
+            .commit("remove the document's row", vec![still_removing(), delete])
             .await
             .map(|_| ())
     }
@@ -773,19 +882,31 @@ fn no_access() -> AttributeValue {
     ]))
 }
 
+/// What the platform's row shows of the file: what was found out, or nothing when it cannot be read. `None` while that is not
+/// known: the row keeps what it says of the former one.
+fn shown(progress: &Progress) -> Option<Derived> {
+    if progress.is_unreadable() {
+        return Some(Derived::default());
+    }
+    let derived = progress.derived.clone();
+    derived.filter(|_| progress.has_reached(Step::TextExtracted))
+}
+
+/// Nobody has counted the words of a file that cannot be read.
+fn word_count(progress: &Progress, derived: &Derived) -> Option<AttributeValue> {
+    let count = || AttributeValue::N(derived.word_count.to_string());
+    (!progress.is_unreadable()).then(count)
+}
+
 /// Whether the platform's row says what the progress says.
-fn says(row: &Row, progress: &Progress) -> bool {
+pub(crate) fn says(row: &Row, progress: &Progress) -> bool {
     let same = |name: &str, value: &AttributeValue| row.get(name) == Some(value);
     let status = same("status", &text(progress.status.word()))
         && same(
             "processingStatus",
             &processing_status(progress.reached, progress.error.as_ref()),
         );
-    let Some(derived) = progress
-        .derived
-        .as_ref()
-        .filter(|_| progress.has_reached(Step::TextExtracted))
-    else {
+    let Some(derived) = shown(progress) else {
         return status;
     };
     let metadata = row.get("metadata").and_then(|value| value.as_m().ok());
@@ -796,7 +917,7 @@ fn says(row: &Row, progress: &Progress) -> bool {
     let titled = derived.title.is_none() || metadata.is_some_and(|map| map.contains_key("title"));
     status
         && titled
-        && same("searchableContent", &searchable(derived))
+        && same("searchableContent", &searchable(&derived))
         && language == derived.language.as_ref()
-        && words == Some(&AttributeValue::N(derived.word_count.to_string()))
+        && words == word_count(progress, &derived).as_ref()
 }

@@ -40,13 +40,20 @@ pub fn document_of(user: &UserId, path: &str) -> Result<Document, Failure> {
     })
 }
 
-/// Writes the object and then the row.
+/// Writes the object and then the row. Answers the object's entity tag.
 pub async fn upload(
     clients: &Clients,
     names: &Names,
     file: NewFile,
     now: OffsetDateTime,
 ) -> Result<String, Failure> {
+    let e_tag = put_original(clients, names, &file).await?;
+    put_row(clients, names, &file, now).await?;
+    Ok(e_tag)
+}
+
+/// The key under which a file's original lies.
+fn key_of(file: &NewFile) -> String {
     let extension = file
         .file_name
         .rsplit_once('.')
@@ -54,25 +61,41 @@ pub async fn upload(
     let usable = |extension: &&String| {
         (1..=8).contains(&extension.len()) && extension.bytes().all(|b| b.is_ascii_alphanumeric())
     };
-    let key = file
-        .document
-        .original(extension.as_ref().filter(usable).map(String::as_str));
-    let size = file.bytes.len();
+    file.document
+        .original(extension.as_ref().filter(usable).map(String::as_str))
+}
+
+/// The first half of an upload: the object. Answers its entity tag.
+pub async fn put_original(
+    clients: &Clients,
+    names: &Names,
+    file: &NewFile,
+) -> Result<String, Failure> {
     // Header values are ASCII: anything else in the name is percent-encoded.
     let header_name = utf8_percent_encode(&file.file_name, NON_ALPHANUMERIC).to_string();
     let put = clients
         .s3
         .put_object()
         .bucket(&names.bucket)
-        .key(&key)
+        .key(key_of(file))
         .content_type(&file.file_type)
         .metadata("userid", file.document.user.as_str())
         .metadata("documentid", file.document.id.as_str())
         .metadata("originalname", header_name)
-        .body(file.bytes.into())
+        .body(file.bytes.clone().into())
         .send()
         .await
         .map_err(|error| classify("upload the file", error))?;
+    Ok(put.e_tag().unwrap_or_default().trim_matches('"').to_owned())
+}
+
+/// The second half: the row, whole, whatever was there. The object's event may be handled before it.
+pub async fn put_row(
+    clients: &Clients,
+    names: &Names,
+    file: &NewFile,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let map = |entries: Vec<(&str, AttributeValue)>| {
         AttributeValue::M(
@@ -89,8 +112,8 @@ pub async fn upload(
         ("documentId", text(file.document.id.as_str())),
         ("fileName", text(&file.file_name)),
         ("fileType", text(&file.file_type)),
-        ("fileSize", AttributeValue::N(size.to_string())),
-        ("s3Key", text(&key)),
+        ("fileSize", AttributeValue::N(file.bytes.len().to_string())),
+        ("s3Key", text(&key_of(file))),
         ("s3Bucket", text(&names.bucket)),
         ("uploadDate", text(&now)),
         ("updatedAt", text(&now)),
@@ -135,5 +158,5 @@ pub async fn upload(
         .send()
         .await
         .map_err(|error| classify("write the document's row", error))?;
-    Ok(put.e_tag().unwrap_or_default().trim_matches('"').to_owned())
+    Ok(())
 }

@@ -1,0 +1,65 @@
+//! Mutations: faults put into the code on purpose, to see that a test finds them.
+//!
+//! A proof that cannot fail proves nothing. Each mutation takes away one thing that the promise rests on; the feature
+//! `mutations` compiles them in, the variable `MILLRACE_MUTATION` switches one of them on for the whole process, and
+//! `tests/replay` shows for each that it is caught. Without the feature [`on`] is `false` for the compiler too, so that
+//! nothing of them is left in a program that is deployed.
+
+/// One mutation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutation {
+    /// By which it is switched on.
+    pub name: &'static str,
+    /// What is wrong while it is on.
+    pub fault: &'static str,
+}
+
+macro_rules! mutations {
+    ($($name:ident = $text:literal, $fault:literal;)+) => {
+        $(#[doc = $fault] pub const $name: Mutation = Mutation { name: $text, fault: $fault };)+
+
+        /// Every mutation.
+        pub const ALL: &[Mutation] = &[$($name),+];
+    };
+}
+
+mutations! {
+    FENCE_OPEN = "fence-open", "A fence lets every version through.";
+    CONTRIBUTION_TWICE = "contribution-twice", "A contribution is added again when it is delivered again.";
+    CONTRIBUTION_NOT_REPLACED = "contribution-not-replaced", "A new contribution is added without taking the former one away.";
+    CONTRIBUTION_UNGUARDED = "contribution-unguarded", "A contribution is replaced without asking whether it is still what was read.";
+    CREATE_TWICE = "create-twice", "A row that is created once is written again.";
+    ARTEFACT_UNGUARDED = "artefact-unguarded", "An artefact is written whatever lies there.";
+    CLAIM_UNFENCED = "claim-unfenced", "An older upload takes the document from a newer one.";
+    CLAIM_OVER_TOMBSTONE = "claim-over-tombstone", "An upload that was removed comes back when its event comes late.";
+    ADVANCE_STALE = "advance-stale", "A superseded upload moves the progress of its successor.";
+    ADVANCE_UNGUARDED = "advance-unguarded", "The progress row is replaced without asking whether it is still what was read.";
+    ROW_LEFT_BEHIND = "row-left-behind", "The progress row moves and the platform's row does not.";
+    PROGRESS_FIRST = "progress-first", "The progress moves before the work is done.";
+    OLD_BEFORE_NEW = "old-before-new", "The former entries leave the index before the new ones are in it.";
+    OLD_STAYS = "old-stays", "The former entries stay in the index.";
+    SETTLE_SKIPPED = "settle-skipped", "A superseded worker leaves behind what it wrote.";
+    REMOVAL_WITHOUT_TOMBSTONE = "removal-without-tombstone", "A removal leaves no tombstone.";
+    REMOVAL_UNGUARDED = "removal-unguarded", "A late removal takes away what a newer upload made.";
+    OVERWRITTEN_ROW_IGNORED = "overwritten-row-ignored", "A row that the platform wrote over stays as it is.";
+    PARK_LOST = "park-lost", "A record counts as parked before it is in the dead-letter queue.";
+    PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
+    RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";
+    STREAM_HIGHEST = "stream-highest", "A stream's response names the highest failed record instead of the lowest.";
+    TRANSIENT_DROPPED = "transient-dropped", "A transient failure counts as done.";
+}
+
+/// Whether this mutation is switched on.
+#[cfg(feature = "mutations")]
+pub fn on(mutation: Mutation) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| std::env::var("MILLRACE_MUTATION").ok());
+    chosen.as_deref() == Some(mutation.name)
+}
+
+/// Never: the feature `mutations` is off.
+#[cfg(not(feature = "mutations"))]
+#[inline(always)]
+pub const fn on(_mutation: Mutation) -> bool {
+    false
+}
