@@ -6,10 +6,12 @@
 pub mod dead_letters;
 pub mod every_call;
 pub mod fixtures;
+pub mod running;
+pub mod sleepers;
 mod state;
 mod tapped_index;
 mod world;
 
 pub use state::{DeadLetter, State, dead_letters};
 pub use tapped_index::{Indexed, TappedIndex};
-pub use world::{NOW, Pending, TEMPLATE, World, has_failed, settings_of, workers};
+pub use world::{NOW, Pending, TEMPLATE, World, has_failed, settings_of, stream_workers, workers};

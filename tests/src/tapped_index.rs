@@ -42,6 +42,11 @@ impl TappedIndex {
         }
     }
 
+    /// The index itself, past the tap.
+    pub fn inner(&self) -> Arc<dyn VectorIndex> {
+        self.inner.clone()
+    }
+
     /// Everything in the index, asked past the tap.
     pub async fn entries(&self) -> Vec<Indexed> {
         let seen = self.seen.lock().unwrap().clone();

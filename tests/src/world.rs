@@ -24,6 +24,7 @@ use millrace_local::{
 use millrace_text::{Child, Extractor, Limits};
 use millrace_vectors::ScanIndex;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::TappedIndex;
 
@@ -82,6 +83,11 @@ fn queues(worker: &str) -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// The workers that listen to a stream, in the template's order.
+pub fn stream_workers() -> impl Iterator<Item = &'static str> {
+    workers().filter(|worker| table(worker).is_some())
+}
+
 /// The table whose stream a worker listens to.
 fn table(worker: &str) -> Option<&'static str> {
     mappings(worker).find_map(|mapping| match mapping {
@@ -126,6 +132,8 @@ pub struct World {
     pub place: Place,
     /// The product, behind the tap.
     pub documents: Documents,
+    /// The product past the tap: to look at without being counted.
+    pub observer: Documents,
     /// The loops, behind the tap.
     pub deliveries: BTreeMap<&'static str, Arc<Delivery>>,
     streams: Mutex<BTreeMap<&'static str, String>>,
@@ -161,9 +169,16 @@ impl World {
         let place = Place {
             clients: tapped.clone(),
             index: Some(index.clone()),
+            extractor: extractor.clone(),
+            clock: Arc::new(ManualClock::at(NOW)),
+        };
+        let past_the_tap = Place {
+            clients: clients.clone(),
+            index: Some(index.inner()),
             extractor,
             clock: Arc::new(ManualClock::at(NOW)),
         };
+        let observer = documents(&first, past_the_tap).await.unwrap();
         let names = Names::from_settings(&first).unwrap();
         let documents = documents(&first, place.clone()).await.unwrap();
         let mut deliveries = BTreeMap::new();
@@ -184,6 +199,7 @@ impl World {
             names,
             place,
             documents,
+            observer,
             deliveries,
             streams: Mutex::default(),
         }
@@ -193,6 +209,21 @@ impl World {
     /// before.
     pub fn later(&self) {
         self.clock.advance(Duration::from_secs(60));
+    }
+
+    /// The time by the world's clock, which is the cloud's.
+    pub fn now(&self) -> OffsetDateTime {
+        let millis = millrace_local::clock::Clock::now_millis(&*self.clock);
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap()
+    }
+
+    /// Puts a message into a worker's queue.
+    pub async fn send(&self, worker: &str, body: &str) {
+        let queue = queues(worker).next().unwrap();
+        let sqs = &self.clients.sqs;
+        let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap();
+        let request = sqs.send_message().set_queue_url(url.queue_url);
+        request.message_body(body).send().await.unwrap();
     }
 
     /// The services behind it.

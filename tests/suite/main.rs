@@ -6,7 +6,6 @@ mod crash;
 mod dead_letters;
 mod dead_letters_replay;
 mod fixtures;
-mod kill;
 mod pipeline;
 mod recorded;
 mod rehearsal;

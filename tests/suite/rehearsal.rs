@@ -14,13 +14,12 @@ use millrace_ops::{
     platform::Platform,
     rehearsal::{Rehearsal, Verdict, rehearse},
 };
-use millrace_tests::{State, TEMPLATE, World, settings_of};
+use millrace_tests::{State, TEMPLATE, World, running, settings_of};
 use serde_json::{Value, json};
 
 use crate::{
     FIRST, PROGRAM, SECOND, document,
     fixtures::{fixtures, product_folder},
-    kill,
 };
 
 /// Calls that change nothing. Everything else that reaches a world during a rehearsal is a leak.
@@ -366,11 +365,11 @@ async fn the_command_rehearses_where_it_stands_and_where_another_process_runs() 
         "the first one changed something"
     );
 
-    let mut running = kill::up(&data);
-    kill::wait_for_endpoint(&data).await;
+    let mut platform = running::up(PROGRAM, &data);
+    running::wait_for_endpoint(&data).await;
     // What was received above is visible again when the platform starts; it is done when this returns.
     Platform::open(&data).await.unwrap().wait_idle().await;
     let said: Value = serde_json::from_str(&feed(&data, &file, &["--json"])).unwrap();
-    kill::kill(&mut running, &data);
+    running::kill(&mut platform, &data);
     assert_eq!(said["verdict"]["verdict"], "already-applied", "{said}");
 }

@@ -1,7 +1,7 @@
 //! Any event again, at any time, in any order: the end state is that of one delivery.
 
 use futures::future::join_all;
-use millrace_tests::{Pending, State, World, workers};
+use millrace_tests::{Pending, State, World, sleepers, workers};
 use serde_json::Value;
 
 use crate::{FIRST, SECOND, document};
@@ -108,85 +108,7 @@ async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing() {
-    let text = FIRST.repeat(80);
-    for stage in ["extract-text", "chunk-text", "embed-chunks", "index-chunks"] {
-        let document = document("ada", 4);
-        let calm = calm_of_both(&text, &document).await;
-        // Asleep after each of its calls in turn: the newer upload runs to its end, then it goes on.
-        let calls = calls_of(&text, stage).await;
-        for asleep_before in 0..calls {
-            let mut state = overtaken(&text, stage, asleep_before, &document).await;
-            // The sleeper's calls beside the held one take sequencers too; where one of them was later than the
-            // second upload's minute, the upload got another generation, and the worlds do not compare.
-            for _ in 0..10 {
-                let generation = |state: &State| Some(state.entries.last()?.generation.clone());
-                if generation(&state) == generation(&calm) {
-                    break;
-                }
-                state = overtaken(&text, stage, asleep_before, &document).await;
-            }
-            assert_eq!(state, calm, "{stage}, asleep before call {asleep_before}");
-        }
-    }
-}
-
-/// The first upload's worker sleeps before one of its calls while a second upload runs to its end; then it goes on.
-async fn overtaken(
-    text: &str,
-    stage: &'static str,
-    asleep_before: usize,
-    document: &millrace_documents::Document,
-) -> State {
-    let world = World::in_process().await;
-    world.upload(document, "first.txt", text.as_bytes()).await;
-    world.quiet_without(&[stage]).await;
-    let pending = world.receive(stage).await.remove(0);
-    world.tap.hold_at(asleep_before);
-    let event = pending.event.clone();
-    let delivery = world.deliveries[stage].clone();
-    let invocation = millrace_delivery::Invocation::lasting(std::time::Duration::from_secs(120));
-    let sleeper = tokio::spawn(async move { delivery.deliver(event, invocation).await });
-    world.tap.held().await;
-    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    world.later();
-    world
-        .upload(document, "second.txt", SECOND.as_bytes())
-        .await;
-    world.quiet().await;
-    world.tap.release();
-    let report = sleeper.await.unwrap();
-    let failed = &report.response["batchItemFailures"];
-    if failed.as_array().is_some_and(Vec::is_empty) {
-        world.delete(&pending).await;
-    } else {
-        world.put_back(&pending).await;
-    }
-    world.quiet().await;
-    State::of(&world).await
-}
-
-async fn calls_of(text: &str, stage: &str) -> usize {
-    let world = World::in_process().await;
-    world
-        .upload(&document("ada", 4), "first.txt", text.as_bytes())
-        .await;
-    world.quiet_without(&[stage]).await;
-    let pending = world.receive(stage).await.remove(0);
-    world.tap.arm(None);
-    world.deliver(stage, &pending.event).await;
-    world.tap.calls().len()
-}
-
-async fn calm_of_both(text: &str, document: &millrace_documents::Document) -> State {
-    let world = World::in_process().await;
-    world.upload(document, "first.txt", text.as_bytes()).await;
-    world.quiet_without(&["extract-text"]).await;
-    world.later();
-    world
-        .upload(document, "second.txt", SECOND.as_bytes())
-        .await;
-    world.quiet().await;
-    State::of(&world).await
+    assert_eq!(sleepers::run().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

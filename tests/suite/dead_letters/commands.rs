@@ -485,7 +485,6 @@ async fn ctrl_c_at_the_question_leaves_nothing_hidden() {
         eprintln!("skipped: there is no `script` to make a terminal with");
         return;
     }
-    let begun = Instant::now();
     let typed = format!(
         "{PROGRAM} dlq drop --all --why test --data {}",
         bench.data().display()
@@ -496,13 +495,21 @@ async fn ctrl_c_at_the_question_leaves_nothing_hidden() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1_500));
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
+    let mut stdout = child.stdout.take().unwrap();
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).contains("drop 1 letter?") {
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "it ended unasked");
+        said.extend(byte);
+    }
     // Ctrl-C as a terminal sends it.
+    let begun = Instant::now();
     child.stdin.as_mut().unwrap().write_all(&[3]).unwrap();
-    let output = child.wait_with_output().unwrap();
+    stdout.read_to_end(&mut said).unwrap();
+    child.wait().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains("drop 1 letter?"), "{said}");
     assert!(said.contains("nothing was dropped"), "{said}");
     let platform = Platform::open(&bench.data()).await.unwrap();

@@ -1,8 +1,8 @@
-//! Real death: `kill -9` of the running platform in mid-ingest, ten times over.
+//! Real death: `kill -9` of the running platform in mid-ingest, over and over.
 
 use std::{
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    fmt,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -14,46 +14,37 @@ use millrace_documents::{
 };
 use millrace_local::names::{CREDENTIAL, REGION};
 use millrace_ops::platform::Platform;
+use millrace_tests::running::{kill, up, wait_for_endpoint};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-use crate::PROGRAM;
+/// The command under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_millrace-under-test");
 
-const FILES: usize = 200;
-const DEATHS: u64 = 10;
+/// Files that are uploaded between two deaths, about.
+const FILES_PER_DEATH: usize = 20;
 
-pub(crate) fn up(data: &Path) -> Child {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(["up", "--listen", "127.0.0.1:0", "--data"])
-        .arg(data);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+/// What was survived.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary {
+    pub deaths: usize,
+    pub files: usize,
+    pub seconds: f64,
 }
 
-pub(crate) async fn wait_for_endpoint(data: &Path) {
-    let begun = Instant::now();
-    while !data.join("endpoint").exists() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "the platform did not come up"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "real death: {} times kill -9, {} files uploaded meanwhile, all ready, each chunk indexed once, no dead letters, {:.0} s",
+            self.deaths, self.files, self.seconds
+        )
     }
 }
 
-/// Ends the platform without a warning.
-pub(crate) fn kill(platform: &mut Child, data: &Path) {
-    platform.kill().unwrap();
-    platform.wait().unwrap();
-    let _ = std::fs::remove_file(data.join("endpoint"));
-}
-
 /// Uploads every file, each until the platform has acknowledged it: what is acknowledged must not be lost.
-async fn upload_all(data: PathBuf, names: Names) {
+async fn upload_all(data: PathBuf, names: Names, files: usize) {
     let user = UserId::parse("ada").unwrap();
-    for number in 0..FILES {
+    for number in 0..files {
         let document = document_of(&user, &format!("report-{number}")).unwrap();
         let text = format!(
             "Report {number}. Wheel {number} turned {} times and ground {} sacks.",
@@ -103,33 +94,38 @@ async fn ready(clients: &Clients, names: &Names) -> usize {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_deaths_in_mid_ingest_lose_nothing_and_double_nothing() {
+/// Kills the platform so many times, at moments that follow from a seed, while files are uploaded. Nothing is lost and
+/// nothing is double.
+pub async fn run(deaths: usize, seed: u64) -> Summary {
+    let begun = Instant::now();
+    let files = deaths * FILES_PER_DEATH;
+    let mut chance = StdRng::seed_from_u64(seed);
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let names = Platform::open_owned(&data).await.unwrap().names().clone();
-    let mut platform = up(&data);
-    let uploads = tokio::spawn(upload_all(data.clone(), names.clone()));
-    for death in 0..DEATHS {
+    let mut platform = up(PROGRAM, &data);
+    let uploads = tokio::spawn(upload_all(data.clone(), names.clone(), files));
+    for _ in 0..deaths {
         wait_for_endpoint(&data).await;
         // Somewhere else in the work each time.
-        tokio::time::sleep(Duration::from_millis(300 + death * 97 % 500)).await;
+        let alive = Duration::from_millis(chance.random_range(50..900));
+        tokio::time::sleep(alive).await;
         kill(&mut platform, &data);
-        platform = up(&data);
+        platform = up(PROGRAM, &data);
     }
     uploads.await.unwrap();
     wait_for_endpoint(&data).await;
     let endpoint = std::fs::read_to_string(data.join("endpoint")).unwrap();
     let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
-    let begun = Instant::now();
+    let waiting_since = Instant::now();
     loop {
         let ready = ready(&clients, &names).await;
-        if ready == FILES {
+        if ready == files {
             break;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(120),
-            "only {ready} of {FILES} documents are ready"
+            waiting_since.elapsed() < Duration::from_secs(120),
+            "only {ready} of {files} documents are ready"
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -137,7 +133,7 @@ async fn ten_deaths_in_mid_ingest_lose_nothing_and_double_nothing() {
 
     let platform = Platform::open_owned(&data).await.unwrap();
     let user = UserId::parse("ada").unwrap();
-    for number in 0..FILES {
+    for number in 0..files {
         let document = document_of(&user, &format!("report-{number}")).unwrap();
         let list = platform
             .documents()
@@ -173,5 +169,11 @@ async fn ten_deaths_in_mid_ingest_lose_nothing_and_double_nothing() {
             .await
             .unwrap();
         assert_eq!(letters.total(), 0, "{worker} has dead letters");
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Summary {
+        deaths,
+        files,
+        seconds,
     }
 }

@@ -1,0 +1,118 @@
+//! The tests can fail: one fault after the other is put into the code, and each must be caught.
+//!
+//! Every mutation runs in a process of its own, this very program, which hunts for it with the same proofs that must hold
+//! without it.
+
+use std::{
+    fmt,
+    process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use millrace_events::mutation::{self, Mutation};
+use millrace_tests::{every_call, sleepers};
+use tokio::runtime::Runtime;
+
+use crate::{guards, schedules};
+
+/// How a hunt that found something ends.
+const CAUGHT: i32 = 3;
+/// What it prints before what caught the mutation.
+const BY: &str = "caught by ";
+/// Runs of the guards alone in a hunt.
+const GUARDS: u64 = 60;
+/// A hunt through seeds ends after this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A mutation and what caught it.
+#[derive(Debug)]
+pub struct Hunted {
+    pub mutation: Mutation,
+    /// `None`: it lived.
+    pub caught_by: Option<String>,
+    pub seconds: f64,
+}
+
+impl fmt::Display for Hunted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.caught_by.as_deref().unwrap_or("NOT CAUGHT");
+        write!(
+            f,
+            "| `{}` | {} | {by} | {:.0} s |",
+            self.mutation.name, self.mutation.fault, self.seconds
+        )
+    }
+}
+
+/// Hunts every mutation whose name contains `only`.
+pub fn run(only: &str) -> Vec<Hunted> {
+    let wanted: Vec<Mutation> = mutation::ALL
+        .iter()
+        .copied()
+        .filter(|mutation| mutation.name.contains(only))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let hunted = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(&mutation) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = hunt_in_a_process_of_its_own(mutation);
+                    println!("{one}");
+                    hunted.lock().unwrap().push(one);
+                }
+            });
+        }
+    });
+    hunted.into_inner().unwrap()
+}
+
+fn hunt_in_a_process_of_its_own(mutation: Mutation) -> Hunted {
+    let begun = Instant::now();
+    let mut hunter = Command::new(std::env::current_exe().unwrap());
+    hunter.arg("--hunt").env("MILLRACE_MUTATION", mutation.name);
+    let ended = hunter.stderr(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let by = said.lines().find_map(|line| line.strip_prefix(BY));
+    let caught = ended.status.code() == Some(CAUGHT);
+    Hunted {
+        mutation,
+        caught_by: by.filter(|_| caught).map(str::to_owned),
+        seconds: begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// Looks for a violation, the quick proofs first. Ends the process when it has one.
+pub fn hunt(runtime: &Runtime) {
+    if let Some(violation) = (0..GUARDS).find_map(guards::run) {
+        caught("guards", &violation);
+    }
+    let begun = Instant::now();
+    let mut seed = 0;
+    while begun.elapsed() < PATIENCE {
+        if let Some(violation) = schedules::run_plan(&schedules::plan(seed)).violation {
+            caught(&format!("schedules, seed {seed}"), &violation);
+        }
+        seed += 1;
+    }
+    if let Some(difference) = runtime.block_on(sleepers::run()).first() {
+        caught("sleepers", difference);
+    }
+    let calls = runtime.block_on(every_call::run(&every_call::EveryCall::default()));
+    if let Some(difference) = calls.differences.first() {
+        caught("every call", difference);
+    }
+}
+
+fn caught(by: &str, violation: &str) -> ! {
+    // The first words name the invariant.
+    let name = violation.trim_start_matches("already when nothing goes wrong: ");
+    let name = name.split([':', '\n']).next().unwrap_or_default();
+    println!("{BY}{by}: `{name}`");
+    std::process::exit(CAUGHT);
+}

@@ -1,0 +1,102 @@
+//! Every sleeper: each stage of the pipeline asleep before each of its calls, while a newer upload is processed to its end.
+//!
+//! The slow first owner is what no lease and no idempotency key helps against: it looked before the newer one came, and writes
+//! after it.
+
+use std::time::Duration;
+
+use millrace_delivery::Invocation;
+use millrace_documents::Document;
+
+use crate::{State, World};
+
+/// The stages, each fed by the one before it.
+const STAGES: [&str; 4] = ["extract-text", "chunk-text", "embed-chunks", "index-chunks"];
+
+/// The sleeper's upload, so many times: several chunks.
+const FIRST: &str = "The mill stands by the river. Its wheel is five metres wide.\n\n";
+const TIMES: usize = 80;
+/// The newer upload: one chunk.
+const SECOND: &str = "The mill was sold. The new owner grows mushrooms in the cellar.";
+
+/// How often a world is made anew whose second upload got another generation than the calm one's.
+const TRIES: usize = 10;
+
+/// Runs them all. Answers what differs from the calm end state, a sentence each; empty if nothing.
+pub async fn run() -> Vec<String> {
+    let document = Document::parse("ada", "0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a04").unwrap();
+    let mut found = Vec::new();
+    for stage in STAGES {
+        let calm = calm_of_both(&document).await;
+        for asleep_before in 0..calls_of(stage, &document).await {
+            let mut state = overtaken(stage, asleep_before, &document).await;
+            // The sleeper's calls beside the held one take sequencers too; where one of them was later than the
+            // second upload's minute, the upload got another generation, and the worlds do not compare.
+            for _ in 0..TRIES {
+                let generation = |state: &State| Some(state.entries.last()?.generation.clone());
+                if generation(&state) == generation(&calm) {
+                    break;
+                }
+                state = overtaken(stage, asleep_before, &document).await;
+            }
+            let differences = state.differences(&calm);
+            found.extend(differences.iter().map(|difference| {
+                format!("same-end-state: {stage}, asleep before call {asleep_before}: {difference}")
+            }));
+        }
+    }
+    found
+}
+
+/// The first upload's worker sleeps before one of its calls while a second upload runs to its end; then it goes on.
+async fn overtaken(stage: &'static str, asleep_before: usize, document: &Document) -> State {
+    let world = World::in_process().await;
+    upload_first(&world, document).await;
+    world.quiet_without(&[stage]).await;
+    let pending = world.receive(stage).await.remove(0);
+    world.tap.hold_at(asleep_before);
+    let event = pending.event.clone();
+    let delivery = world.deliveries[stage].clone();
+    let invocation = Invocation::lasting(Duration::from_secs(120));
+    let sleeper = tokio::spawn(async move { delivery.deliver(event, invocation).await });
+    world.tap.held().await;
+    // Its other calls, which pass meanwhile, come to their end.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    world.later();
+    world
+        .upload(document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet().await;
+    world.tap.release();
+    let report = sleeper.await.unwrap();
+    world.settle(&pending, &report).await;
+    world.quiet().await;
+    State::of(&world).await
+}
+
+async fn upload_first(world: &World, document: &Document) {
+    let text = FIRST.repeat(TIMES);
+    world.upload(document, "first.txt", text.as_bytes()).await;
+}
+
+async fn calls_of(stage: &str, document: &Document) -> usize {
+    let world = World::in_process().await;
+    upload_first(&world, document).await;
+    world.quiet_without(&[stage]).await;
+    let pending = world.receive(stage).await.remove(0);
+    world.tap.arm(None);
+    world.deliver(stage, &pending.event).await;
+    world.tap.calls().len()
+}
+
+async fn calm_of_both(document: &Document) -> State {
+    let world = World::in_process().await;
+    upload_first(&world, document).await;
+    world.quiet_without(&["extract-text"]).await;
+    world.later();
+    world
+        .upload(document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet().await;
+    State::of(&world).await
+}
