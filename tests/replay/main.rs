@@ -109,7 +109,7 @@ fn main() -> ExitCode {
         failed |= !summary.differences.is_empty();
     }
     if arguments.wants("schedules") {
-        let count = arguments.seeds.unwrap_or(arguments.size(30, 200, 3_000));
+        let count = arguments.seeds.unwrap_or(arguments.size(30, 120, 3_000));
         let from = arguments.from;
         let summary = schedules::run(Seeds { from, count });
         println!("{summary}");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use millrace_events::mutation::{self, Mutation};
-use millrace_tests::{every_call, sleepers};
+use millrace_tests::{batches, every_call, sleepers};
 use tokio::runtime::Runtime;
 
 use crate::{guards, schedules};
@@ -91,6 +91,9 @@ fn hunt_in_a_process_of_its_own(mutation: Mutation) -> Hunted {
 pub fn hunt(runtime: &Runtime) {
     if let Some(violation) = (0..GUARDS).find_map(guards::run) {
         caught("guards", &violation);
+    }
+    if let Some(difference) = runtime.block_on(batches::run()).first() {
+        caught("batches", difference);
     }
     let begun = Instant::now();
     let mut seed = 0;

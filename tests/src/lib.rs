@@ -3,6 +3,7 @@
 // A test that cannot go on ends; that is what these are for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod batches;
 pub mod dead_letters;
 pub mod every_call;
 pub mod fixtures;

@@ -1,0 +1,105 @@
+//! Batches of streams whose records all fail at first: Lambda goes on from the record that the answer names, so naming a later
+//! one than the first that failed loses what lies between.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_cloud::{Arbiter, Call, Fault};
+use millrace_documents::Document;
+use serde_json::{Value, json};
+
+use crate::{State, World, world::stream_workers};
+
+/// So many documents' rows are overwritten, and as many others' removed: batches of several subjects for either listener.
+const DOCUMENTS: u8 = 3;
+
+/// Every service has too much to do.
+struct Overloaded;
+
+#[async_trait]
+impl Arbiter for Overloaded {
+    async fn before(&self, _call: Call) -> Option<Fault> {
+        Some(Fault::Throttle)
+    }
+}
+
+/// Runs each worker that listens to a stream. Answers what differs from the calm end state; empty if nothing.
+pub async fn run() -> Vec<String> {
+    let mut found = Vec::new();
+    let calm = world_with_batches().await;
+    calm.quiet().await;
+    let calm = State::of(&calm).await;
+    for worker in stream_workers() {
+        let world = world_with_batches().await;
+        match first_overloaded(&world, worker).await {
+            Ok(()) => {
+                world.quiet().await;
+                let differences = State::of(&world).await.differences(&calm);
+                found.extend(
+                    differences
+                        .iter()
+                        .map(|difference| format!("same-end-state: {worker}: {difference}")),
+                );
+            }
+            Err(wrong) => found.push(format!("partial-batch: {worker}: {wrong}")),
+        }
+    }
+    found
+}
+
+/// Delivers a worker's batch while everything is overloaded, and then, as Lambda does, from the record that it named on.
+async fn first_overloaded(world: &World, worker: &'static str) -> Result<(), String> {
+    let Some((event, last)) = world.stream_event(worker).await else {
+        return Err("there is no batch".to_owned());
+    };
+    world.tap.obey(Arc::new(Overloaded));
+    let report = world.deliver(worker, &event).await;
+    world.tap.arm(None);
+    let named = &report.response["batchItemFailures"][0]["itemIdentifier"];
+    let records = event["Records"].as_array().unwrap();
+    let is_named = |record: &Value| record["dynamodb"]["SequenceNumber"] == *named;
+    let Some(from) = records.iter().position(is_named) else {
+        return Err(format!("it names {named}, which is not of the batch"));
+    };
+    let report = world
+        .deliver(worker, &json!({"Records": records[from..]}))
+        .await;
+    if report.response["batchItemFailures"] != json!([]) {
+        return Err(format!("it fails calmly: {}", report.response));
+    }
+    world.checkpoint(worker, last);
+    Ok(())
+}
+
+async fn world_with_batches() -> World {
+    let world = World::in_process().await;
+    let document = |number| {
+        let id = format!("7d1c0b3a-51e4-4f0a-8a6b-0d1e2f3a4b{number:02x}");
+        Document::parse("ada", &id).unwrap()
+    };
+    for number in 0..2 * DOCUMENTS {
+        let text = format!("Wheel {number} turns by the river.");
+        world
+            .upload(&document(number), "wheel.txt", text.as_bytes())
+            .await;
+        world.later();
+    }
+    world.quiet().await;
+    for number in 0..DOCUMENTS {
+        // The upload's own write of the row comes late and takes away what the workers wrote.
+        let key = document(number);
+        let row = json!({
+            "userId": {"S": key.user.as_str()}, "documentId": {"S": key.id.as_str()},
+            "fileName": {"S": "wheel.txt"}, "fileType": {"S": "text/plain"},
+            "uploadDate": {"S": "2026-11-21T03:59:59.000Z"}, "status": {"S": "processing"},
+        });
+        let request = json!({"TableName": world.names.documents_table, "Item": row});
+        let dynamo = &world.services().dynamo;
+        dynamo.call_json("PutItem", &request).unwrap();
+        let key = document(DOCUMENTS + number);
+        let key = json!({"userId": {"S": key.user.as_str()}, "documentId": {"S": key.id.as_str()}});
+        let request = json!({"TableName": world.names.documents_table, "Key": key});
+        dynamo.call_json("DeleteItem", &request).unwrap();
+    }
+    world
+}
