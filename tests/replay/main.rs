@@ -92,6 +92,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut failed = false;
+    let missing = mutations::not_in_the_table();
+    if !missing.is_empty() {
+        println!("tests/replay/README.md does not say what caught {missing:?}");
+        failed = true;
+    }
     // Their everyday part runs as a test of the suite (tests/suite/crash.rs).
     let asked = |part: &str| arguments.parts.iter().any(|asked| asked == part);
     if arguments.wants("calls") && (asked("calls") || arguments.full) {

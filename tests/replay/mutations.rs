@@ -48,6 +48,15 @@ impl fmt::Display for Hunted {
     }
 }
 
+/// Mutations that the table of what caught them does not have.
+pub fn not_in_the_table() -> Vec<&'static str> {
+    let table = include_str!("README.md");
+    let names = mutation::ALL.iter().map(|mutation| mutation.name);
+    names
+        .filter(|name| !table.contains(&format!("| `{name}` |")))
+        .collect()
+}
+
 /// Hunts every mutation whose name contains `only`.
 pub fn run(only: &str) -> Vec<Hunted> {
     let wanted: Vec<Mutation> = mutation::ALL
