@@ -32,7 +32,7 @@ pub enum Command {
     Show(Show),
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
-    /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, audit
+    /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, restore, fixture, audit
     Dlq(Box<Dlq>),
 }
 
@@ -50,7 +50,7 @@ pub struct Place {
 /// `demo`
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Keep the state in this folder instead of a temporary one
+    /// Keep the state in this folder; otherwise in .millrace/demo, which is emptied first
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
