@@ -11,7 +11,7 @@ use std::{
 use millrace_cloud::{Clock as _, SystemClock};
 use millrace_local::sqs::{MessageAttribute, OutgoingMessage, ReceiveOptions};
 use millrace_ops::{
-    letters::{Catalogue, Desk, Hold, Kind, Letter, Place, Progress, Selection, State},
+    letters::{Attributes, Catalogue, Desk, Hold, Kind, Letter, Place, Progress, Selection, State},
     platform::Platform,
 };
 use millrace_tests::World;
@@ -296,6 +296,33 @@ async fn what_is_held_stays_hidden_until_it_is_released_and_the_rest_does_not() 
 
     desk.release_held(report.reading).await.unwrap();
     assert_eq!(counts().await.unwrap().in_flight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_is_put_back_soon_is_not_taken_for_the_one_before_it() {
+    let world = World::new(PROGRAM).await;
+    let queue = "millrace-extract-text-dlq.fifo";
+    let fifo = [("FifoQueue".to_owned(), "true".to_owned())];
+    let queues = &world.services().queues;
+    queues.ensure(queue, &fifo.into_iter().collect()).unwrap();
+    let desk = desk_of(&world);
+    let hold = Hold::For {
+        selection: Selection::everything(),
+        time: Duration::from_secs(600),
+    };
+    // SQS knows an id of deduplication for five minutes, also when its message is gone.
+    for _ in 0..2 {
+        let (body, none) = (parked(1, 1), Attributes::new());
+        desk.put(queue, &body, &none, Some("ada")).await.unwrap();
+        desk.read(&hold, |_| ()).await.unwrap();
+        let letters = desk.catalogue().select(&Selection::everything(), None, 10);
+        let letters = letters.unwrap().letters;
+        assert_eq!(letters.len(), 1);
+        let copies = desk.catalogue().copies(letters[0].id).unwrap();
+        let refused = desk.delete(&copies, State::Dropped).await.unwrap();
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+    assert_eq!(queues.counts(queue).await.unwrap().total(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -183,8 +183,12 @@ impl Desk {
         let counted = self.count_queues(reading, &mut report, ended).await;
         let objects = self.read_objects(reading, &mut report).await;
         let keep = match hold {
-            // Who is asked to stop holds nothing.
-            Hold::For { selection, .. } if !self.is_stopping() => Some(selection),
+            // Who is asked to stop holds nothing, and what did not go well ends with this reading.
+            Hold::For { selection, .. }
+                if !self.is_stopping() && kept.is_ok() && counted.is_ok() && objects.is_ok() =>
+            {
+                Some(selection)
+            }
             Hold::For { .. } | Hold::Nothing => None,
         };
         let released = self.release_reading(reading, keep).await;

@@ -234,7 +234,9 @@ impl Desk {
             .message_body(body)
             .set_message_attributes(Some(values_of(attributes)?));
         if queue.ends_with(".fifo") {
-            let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, body.as_bytes()).to_string();
+            // Of its own for each sending: by an id of the body, SQS would take what was put there a minute ago, and
+            // dropped since, for this letter, and throw this one away.
+            let id = uuid::Uuid::new_v4().to_string();
             request = request
                 .message_group_id(group.unwrap_or(&id))
                 .message_deduplication_id(&id);

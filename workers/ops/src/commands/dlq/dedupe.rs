@@ -1,10 +1,10 @@
 //! `millrace dlq dedupe`: of several copies of a letter, one stays.
 
-use super::{HOLD, Opened, Pages, check_ids, letters, open, put_back_after, read};
+use super::{HOLD, Opened, Pages, check_ids, copies, letters, open, put_back_after, read};
 use crate::{
     audit::What,
     cli::{DlqPlace, Which},
-    letters::{Desk, Hold, Letter, Selection, State},
+    letters::{Desk, Hold, Letter, Place, Selection, State},
     output::{self, Ended, Error, line},
 };
 
@@ -36,7 +36,10 @@ pub(super) async fn run(
         eprintln!("no letter lies there in several copies");
         return Ok(Ended::Done);
     }
-    let mut act = audit.begin(What::Dedupe, &which.words(), why).await?;
+    let mut act = match audit.begin(What::Dedupe, &which.words(), why).await {
+        Ok(act) => act,
+        Err(failure) => return Err(put_back_after(&desk, &report, failure.into()).await),
+    };
     let done = async {
         let mut deleted = 0;
         let mut left = Vec::new();
@@ -57,7 +60,7 @@ pub(super) async fn run(
     .await;
     desk.release_held(report.reading).await?;
     let (deleted, left) = done?;
-    let result = format!("{deleted} copies deleted of {}", letters(total));
+    let result = format!("{} deleted of {}", copies(deleted), letters(total));
     audit.complete(act, &result).await?;
     for (place, why) in &left {
         eprintln!("a copy in {place} was left: {why}");
@@ -81,8 +84,8 @@ async fn dedupe(
     letter: &Letter,
     left: &mut Vec<(String, String)>,
 ) -> Result<usize, Error> {
-    let copies = desk.catalogue().copies(letter.id)?;
-    let Some((best, others)) = copies.split_first() else {
+    let all = desk.catalogue().copies(letter.id)?;
+    let Some((best, others)) = all.split_first() else {
         return Ok(0);
     };
     // Changing its visibility succeeds only for a message that is there and is ours.
@@ -95,6 +98,16 @@ async fn dedupe(
             format!("the copy to keep may not be there ({why})"),
         ));
         return Ok(0);
+    }
+    // An object is not held: whether it is there is asked.
+    if let Place::Object { bucket, key } = &best.place {
+        let bucket = millrace_cloud::Bucket::new(desk.clients().s3.clone(), bucket);
+        let found = bucket.head(key).await?;
+        if found.is_none_or(|object| object.e_tag != best.message_id) {
+            let why = "the copy to keep is not there any more".to_owned();
+            left.push((best.place.to_string(), why));
+            return Ok(0);
+        }
     }
     let refused = desk.delete(others, State::Gone).await?;
     let deleted = others.len() - refused.len();

@@ -103,8 +103,12 @@ async fn drop_page(desk: &Desk, page: &[Letter]) -> Result<u64, Error> {
     let numbers: Vec<i64> = copies.iter().map(|copy| copy.number).collect();
     desk.catalogue().set_state(&numbers, State::Dropping)?;
     let refused = desk.delete(&copies, State::Dropped).await?;
-    let left: Vec<i64> = refused.iter().map(|(copy, _)| copy.number).collect();
-    desk.catalogue().set_state(&left, State::Here)?;
+    // What was refused stays marked: after a lost answer it may be deleted all the same, and can be restored then. The
+    // next reading finds it, or finds it gone.
+    let now = desk.clock().now();
+    let held = refused.iter().map(|(copy, _)| copy.clone());
+    let held: Vec<LetterCopy> = held.filter(|copy| copy.visible_at > now).collect();
+    desk.release(&held).await?;
     for (copy, why) in &refused {
         eprintln!("{} in {} was not dropped: {why}", copy.letter, copy.place);
     }
@@ -170,7 +174,11 @@ pub(super) async fn restore(
     } else {
         line(&format!("restored {}", letters(restored)));
     }
-    Ok(Ended::Done)
+    Ok(if desk.is_stopping() {
+        Ended::SomeFailed
+    } else {
+        Ended::Done
+    })
 }
 
 async fn put_back(desk: &Desk, letter: &Letter) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{HOLD, Opened, one, open, put_back_after, read};
+use super::{HOLD, Opened, copies, one, open, put_back_after, read};
 use crate::{
     audit::What,
     cli::DlqPlace,
@@ -60,8 +60,8 @@ pub(super) async fn run(
     };
     let report = read(&desk, &hold).await?;
     let done = async {
-        let copies = desk.catalogue().copies(letter.id)?;
-        if copies.is_empty() {
+        let former = desk.catalogue().copies(letter.id)?;
+        if former.is_empty() {
             return Err(Error::failed(format!(
                 "{} is not there any more: somebody else was faster",
                 letter.id
@@ -83,15 +83,16 @@ pub(super) async fn run(
             .letter(record.id)?
             .is_some_and(|(_, state)| state == State::Here);
         if !is_there {
-            desk.put(&queue, &body, &attributes(&record), None).await?;
+            let group = letter.group.as_deref();
+            desk.put(&queue, &body, &attributes(&record), group).await?;
         }
-        let refused = desk.delete(&copies, State::Edited).await?;
+        let refused = desk.delete(&former, State::Edited).await?;
         let result = match refused.first() {
             None => format!("edited to {}", record.id),
             Some((_, why)) => format!(
-                "edited to {}; {} copies of the letter before are left: {why}",
+                "edited to {}; {} of the letter before left: {why}",
                 record.id,
-                refused.len()
+                copies(refused.len())
             ),
         };
         audit.complete(act, &result).await?;

@@ -168,11 +168,11 @@ async fn read(desk: &Desk, hold: &Hold) -> Result<ReadReport, Error> {
     let report = report?;
     for (queue, count) in &report.hidden {
         eprintln!(
-            "{queue}: {count} more are out of sight: somebody holds them, at most for some minutes"
+            "{queue}: {count} more out of sight, which somebody holds, at most for some minutes"
         );
     }
     for (queue, count) in &report.unread {
-        eprintln!("{queue}: about {count} more were not handed out; read again in a moment");
+        eprintln!("{queue}: about {count} more not handed out; read again in a moment");
     }
     for (place, reason) in &report.failed {
         eprintln!("{place} was not read: {reason}");
@@ -279,8 +279,16 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// `1 copy`, `2 copies`.
+fn copies(count: usize) -> String {
+    match count {
+        1 => "1 copy".to_owned(),
+        count => format!("{count} copies"),
+    }
+}
+
 /// `1 letter`, `2 letters`.
-fn letters(count: u64) -> String {
+pub(crate) fn letters(count: u64) -> String {
     match count {
         1 => "1 letter".to_owned(),
         count => format!("{count} letters"),
