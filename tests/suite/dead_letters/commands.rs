@@ -213,6 +213,11 @@ async fn drop_asks_keeps_a_copy_and_restore_brings_it_back() {
     let (said, code) = bench.fails(&["drop", "--all", "--why", "a test"]);
     assert!(said.contains("say --yes"), "{said}");
     assert_eq!(code, 2);
+    for more in [["--worker", "extract-text"], ["--max", "1"]] {
+        let (said, code) = bench.fails(&[&["replay", "--continue"], more.as_slice()].concat());
+        assert!(said.contains("leave out which letters"), "{said}");
+        assert_eq!(code, 2);
+    }
     let (said, _) = bench.fails(&["drop", "--yes", "--why", "a test"]);
     assert!(said.contains("say which letters"), "{said}");
     let (said, _) = bench.fails(&["drop", "--all", "--yes"]);

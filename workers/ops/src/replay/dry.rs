@@ -8,7 +8,7 @@ use super::{
     resolve::resolve,
 };
 use crate::{
-    commands::dlq::check_ids,
+    commands::dlq::{check_ids, letters},
     letters::{Desk, Hold, Selection, State, Waiting},
     output::{Ended, Error, json, line, short},
     platform::Platform,
@@ -49,7 +49,8 @@ pub(super) async fn dry_run(
         }
     }
     eprintln!(
-        "{told} of {total} letters would be replayed via {}; nothing was changed",
+        "{told} of {} would be replayed via {}; nothing was changed",
+        letters(total),
         via.word()
     );
     Ok(Ended::Done)

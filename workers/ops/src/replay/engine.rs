@@ -23,6 +23,9 @@ use crate::letters::{Desk, Letter, LetterCopy, Place, State, Waiting};
 
 /// How many ids are looked ahead: letters of busy subjects wait among them.
 const PAGE: usize = 500;
+/// Why a letter is left: a message that others can see, or have, could not be deleted.
+pub(super) const SOMEBODY: &str =
+    "somebody else holds it: a worker, or another operator; replay it later";
 /// Letters that may wait for being taken out of their places.
 const ENDED: usize = 256;
 
@@ -62,8 +65,8 @@ pub(crate) struct Engine<'a> {
 
 /// What came of looking at a letter.
 pub(super) enum Look {
-    /// Its worker was given it.
-    Tried(Became),
+    /// Its worker was given it, when these copies of it were there.
+    Tried(Became, Vec<i64>),
     /// It is not to be tried; says why.
     Not(&'static str),
     /// It is not held any more.
@@ -84,7 +87,7 @@ impl Engine<'_> {
     pub(crate) async fn run(
         self,
         interrupted: impl Future<Output = ()>,
-        tell: &mut (dyn FnMut(&Waiting, &Became) + Send),
+        tell: &mut (dyn FnMut(&Waiting, Option<&Became>) + Send),
     ) -> Result<Stopped, Failure> {
         let (sender, receiver) = mpsc::channel(ENDED);
         let finisher = Finisher {
@@ -161,10 +164,10 @@ impl Engine<'_> {
 
     /// Passes on what became of a letter; says whether that is a reason to stop.
     async fn after(&mut self, done: Done, ended: &mpsc::Sender<Ended>) -> Option<Stopped> {
-        let (became, why_not) = match done.look {
+        let (became, why_not, copies) = match done.look {
             Look::Lost => return Some(Stopped::HoldOver),
-            Look::Tried(became) => (Some(became), None),
-            Look::Not(why) => (None, Some(why)),
+            Look::Tried(became, copies) => (Some(became), None, copies),
+            Look::Not(why) => (None, Some(why), Vec::new()),
         };
         if let Some(became) = &became {
             self.brake.note(became.trouble().is_some());
@@ -174,6 +177,7 @@ impl Engine<'_> {
                 waiting: done.waiting,
                 became,
                 why_not,
+                copies,
             })
             .await;
         if passed.is_err() {
@@ -197,7 +201,7 @@ impl Engine<'_> {
 
 /// Gives a letter to its worker, if it is there and ours.
 async fn one(desk: &Desk, way: &Way, id: Uuid, read_at: OffsetDateTime) -> Look {
-    let ours = |error| Look::Tried(Became::Failed(Trouble::ours(&error)));
+    let ours = |error| Look::Tried(Became::Failed(Trouble::ours(&error)), Vec::new());
     let letter = match desk.catalogue().letter(id) {
         Ok(Some((letter, State::Here))) => letter,
         Ok(_) => return Look::Not("it was not there any more"),
@@ -210,12 +214,12 @@ async fn one(desk: &Desk, way: &Way, id: Uuid, read_at: OffsetDateTime) -> Look 
     if let Some(look) = not_held(&copies, read_at, desk.clock().now()) {
         return look;
     }
-    Look::Tried(give(way, &letter).await)
+    let numbers = copies.iter().map(|copy| copy.number).collect();
+    Look::Tried(give(way, &letter).await, numbers)
 }
 
 /// Messages that others can see, or have: replaying them would be safe, but they could not be deleted.
 fn not_held(copies: &[LetterCopy], read_at: OffsetDateTime, now: OffsetDateTime) -> Option<Look> {
-    const SOMEBODY: &str = "somebody else holds it: a worker, or another operator; replay it later";
     let messages = copies
         .iter()
         .filter(|copy| matches!(copy.place, Place::Queue(_)));

@@ -12,7 +12,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::outcome::{Became, Trouble};
+use super::{
+    engine::SOMEBODY,
+    outcome::{Became, Trouble},
+};
 use crate::letters::{Desk, LetterCopy, Marked, Progress, State, Waiting};
 
 /// Letters that are finished at once.
@@ -28,13 +31,15 @@ pub(super) struct Ended {
     pub(super) became: Option<Became>,
     /// Why it was not tried.
     pub(super) why_not: Option<&'static str>,
+    /// The catalogue's numbers of the copies that were there when its worker was given it.
+    pub(super) copies: Vec<i64>,
 }
 
 pub(super) struct Finisher<'a> {
     pub(super) desk: &'a Desk,
     pub(super) run: Uuid,
-    /// Told of every letter that was tried.
-    pub(super) tell: &'a mut (dyn FnMut(&Waiting, &Became) + Send),
+    /// Told of every letter that was tried; with `None` of one that was left to somebody else.
+    pub(super) tell: &'a mut (dyn FnMut(&Waiting, Option<&Became>) + Send),
 }
 
 impl Finisher<'_> {
@@ -61,7 +66,13 @@ impl Finisher<'_> {
         let mut copies: Vec<LetterCopy> = Vec::new();
         for letter in &letters {
             if matches!(letter.became, Some(Became::Handled(_) | Became::Sent(_))) {
-                copies.extend(self.desk.catalogue().copies(letter.waiting.letter)?);
+                // One that came meanwhile tells of a failure since: the worker parked it again.
+                let lying = self.desk.catalogue().copies(letter.waiting.letter)?;
+                copies.extend(
+                    lying
+                        .into_iter()
+                        .filter(|copy| letter.copies.contains(&copy.number)),
+                );
             }
         }
         let refused = self.desk.delete(&copies, State::Gone).await?;
@@ -80,8 +91,8 @@ impl Finisher<'_> {
         let now = self.desk.clock().now();
         self.desk.catalogue().mark_each(self.run, &marked, now)?;
         for letter in &letters {
-            if let Some(became) = &letter.became {
-                (self.tell)(&letter.waiting, became);
+            if letter.became.is_some() || letter.why_not == Some(SOMEBODY) {
+                (self.tell)(&letter.waiting, letter.became.as_ref());
             }
         }
         Ok(())

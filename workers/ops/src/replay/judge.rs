@@ -15,7 +15,10 @@ pub(crate) async fn judge(
     run: Uuid,
     mut tell: impl FnMut(&Letter, Option<&Letter>),
 ) -> Result<(), Failure> {
-    desk.read(&Hold::Nothing, |_| {}).await?;
+    let report = desk.read(&Hold::Nothing, |_| {}).await?;
+    for place in report.failed.keys().chain(report.unread.keys()) {
+        eprintln!("{place} was not read to its end: what came back there may be missing here");
+    }
     let catalogue = desk.catalogue();
     loop {
         let sent = catalogue.run_letters(run, Progress::Sent, None, PAGE)?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::{Audit, What},
-    commands::dlq::check_ids,
+    commands::dlq::{check_ids, letters},
     letters::{Desk, Hold, Letter, Progress, Run, Selection, State, Waiting},
     output::{Ended, Error},
     platform::{Platform, Standing},
@@ -90,6 +90,8 @@ struct Begun {
     rate: Option<Rate>,
     /// When letters were received, if they were already.
     read_at: Option<OffsetDateTime>,
+    /// Whether every place could be read to its end.
+    is_complete: bool,
 }
 
 fn remembered(run: &Run) -> Result<Remembered, Error> {
@@ -148,12 +150,39 @@ impl Begun {
             return Err(Error::usage(SAY_WHICH));
         }
         let rate = rate_of(counter.platform, asked);
-        let read_at = read(counter.desk, &selection, rate).await?;
-        let known = check_ids(counter.desk.catalogue(), &selection.ids, State::Here);
-        if let Err(error) = known {
+        let (read_at, is_complete) = read(counter.desk, &selection, rate).await?;
+        if counter.desk.is_stopping() {
+            // A run over what was read so far would look like one over all of it.
             counter.desk.release_selection(&selection).await?;
-            return Err(error);
+            return Err(Error::failed(
+                "interrupted: everything that was held is put back, nothing was changed",
+            ));
         }
+        let enlisted = Self::enlist(counter, &selection, words, asked);
+        let (run, remembered) = match enlisted {
+            Ok(enlisted) => enlisted,
+            Err(error) => {
+                counter.desk.release_selection(&selection).await?;
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            run,
+            remembered,
+            rate,
+            read_at: Some(read_at),
+            is_complete,
+        })
+    }
+
+    /// The letters that were read become a run.
+    fn enlist(
+        counter: &Counter<'_>,
+        selection: &Selection,
+        words: String,
+        asked: &ReplayArgs,
+    ) -> Result<(Uuid, Remembered), Error> {
+        check_ids(counter.desk.catalogue(), &selection.ids, State::Here)?;
         let run = Uuid::new_v4();
         let remembered = Remembered {
             what: "replay".to_owned(),
@@ -164,18 +193,13 @@ impl Begun {
         let catalogue = counter.desk.catalogue();
         let now = counter.desk.clock().now();
         let what = serde_json::to_string(&remembered).unwrap_or_default();
-        let begun = catalogue.begin_run(run, &what, &selection, now);
+        let begun = catalogue.begin_run(run, &what, selection, now);
         begun.map_err(millrace_events::Failure::from)?;
         if let Some(max) = asked.max {
             let skipped = catalogue.keep_oldest(run, max, "beyond --max", now);
             skipped.map_err(millrace_events::Failure::from)?;
         }
-        Ok(Self {
-            run,
-            remembered,
-            rate,
-            read_at: Some(read_at),
-        })
+        Ok((run, remembered))
     }
 
     fn again(
@@ -192,10 +216,11 @@ impl Begun {
             rate: rate_of(counter.platform, asked),
             remembered,
             read_at: None,
+            is_complete: true,
         })
     }
 
-    async fn replay(self, counter: Counter<'_>, asked: &ReplayArgs) -> Result<Ended, Error> {
+    async fn replay(mut self, counter: Counter<'_>, asked: &ReplayArgs) -> Result<Ended, Error> {
         let Counter {
             platform,
             desk,
@@ -207,7 +232,18 @@ impl Begun {
             .run_counts(self.run)
             .map_err(millrace_events::Failure::from)?;
         let waiting = counts.get(&Progress::Waiting).copied().unwrap_or(0);
-        let act = self.write_down(audit, desk, waiting, asked).await?;
+        let act = match self.write_down(audit, desk, waiting, asked).await {
+            Ok(act) => act,
+            Err(error) => {
+                desk.release_selection(&self.remembered.selection).await?;
+                return Err(error);
+            }
+        };
+        if self.remembered.via == Via::Queue && asked.stop_on_error_rate.is_some() {
+            eprintln!(
+                "through queues --stop-on-error-rate counts only what could not be sent: what a worker makes of a letter is not known at once"
+            );
+        }
         let mut tally = Tally::new(waiting, as_json);
         if platform.standing() == Standing::Owned {
             platform.start();
@@ -247,7 +283,7 @@ impl Begun {
             ended.map_err(millrace_events::Failure::from)?;
         }
         eprintln!("{how}");
-        if stopped == Stopped::AtTheEnd && tally.failed() == 0 {
+        if stopped == Stopped::AtTheEnd && tally.is_whole() && self.is_complete {
             return Ok(Ended::Done);
         }
         Ok(Ended::SomeFailed)
@@ -265,8 +301,9 @@ impl Begun {
             .rate
             .map_or("unlimited".to_owned(), |rate| rate.to_string());
         let selection = format!(
-            "{}; {waiting} letters via {} at {rate}; run {}",
+            "{}; {} via {} at {rate}; run {}",
             self.remembered.words,
+            letters(waiting),
             self.remembered.via.word(),
             self.run
         );
@@ -290,7 +327,7 @@ impl Begun {
 
     /// Receives and replays, and again if the replay takes longer than letters can be held.
     async fn engine(
-        &self,
+        &mut self,
         desk: &Desk,
         way: Way,
         asked: &ReplayArgs,
@@ -304,7 +341,12 @@ impl Begun {
         loop {
             let received_at = match read_at.take() {
                 Some(time) => time,
-                None => read(desk, &self.remembered.selection, self.rate).await?,
+                None => {
+                    let (time, is_complete) =
+                        read(desk, &self.remembered.selection, self.rate).await?;
+                    self.is_complete &= is_complete;
+                    time
+                }
             };
             let engine = Engine {
                 desk,
@@ -315,7 +357,10 @@ impl Begun {
                 brake: &mut brake,
                 concurrency: asked.concurrency,
             };
-            let mut tell = |waiting: &Waiting, became: &Became| tally.letter(waiting, became);
+            let mut tell = |waiting: &Waiting, became: Option<&Became>| match became {
+                Some(became) => tally.letter(waiting, became),
+                None => tally.left(),
+            };
             let stopped = engine.run(stop.as_mut(), &mut tell).await?;
             if stopped != Stopped::HoldOver || desk.is_stopping() {
                 return Ok(stopped);
@@ -375,12 +420,12 @@ async fn asked_to_stop(desk: &Desk) {
     }
 }
 
-/// Receives the letters of a selection and holds them; says when.
+/// Receives the letters of a selection and holds them; says when, and whether every place was read to its end.
 async fn read(
     desk: &Desk,
     selection: &Selection,
     rate: Option<Rate>,
-) -> Result<OffsetDateTime, millrace_events::Failure> {
+) -> Result<(OffsetDateTime, bool), millrace_events::Failure> {
     let began = desk.clock().now();
     let hold = Hold::For {
         selection: selection.clone(),
@@ -392,8 +437,15 @@ async fn read(
     }
     for (queue, count) in &report.hidden {
         eprintln!(
-            "{count} letters in {queue} are held: by an interrupted replay, or by somebody else"
+            "{queue}: {} held by an interrupted replay, or by somebody else",
+            letters(*count)
         );
     }
-    Ok(began)
+    for (queue, count) in &report.unread {
+        eprintln!(
+            "{queue}: about {} not handed out and not replayed; replay again when this is over",
+            letters(*count)
+        );
+    }
+    Ok((began, report.is_complete()))
 }

@@ -11,6 +11,9 @@ use crate::{
     output::{json, line, short},
 };
 
+/// The word for letters that somebody else holds.
+const LEFT: &str = "left to somebody else";
+
 /// One letter, as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,6 +115,17 @@ impl Tally {
         self.counts.retain(|_, count| *count > 0);
         let word = if came_back { "failed" } else { "handled" };
         *self.counts.entry(word).or_default() += 1;
+    }
+
+    /// A letter was left where it is, because somebody else holds it.
+    pub(crate) fn left(&mut self) {
+        *self.counts.entry(LEFT).or_default() += 1;
+        self.bar.inc(1);
+    }
+
+    /// Whether every letter was tried, and none failed.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.failed() == 0 && !self.counts.contains_key(LEFT)
     }
 
     pub(crate) fn failed(&self) -> u64 {

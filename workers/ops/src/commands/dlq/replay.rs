@@ -9,6 +9,12 @@ use crate::{
 };
 
 pub(super) async fn run(which: &Which, how: &ReplayArgs, place: &DlqPlace) -> Result<Ended, Error> {
+    let go_on = how.run_to_go_on().map_err(Error::usage)?.is_some();
+    if go_on && (!which.words().is_empty() || how.max.is_some()) {
+        return Err(Error::usage(
+            "--continue goes on with the letters of the replay that was interrupted: leave out which letters, and --max",
+        ));
+    }
     let Opened {
         desk,
         audit,
