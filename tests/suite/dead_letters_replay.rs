@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::{Addressing, Clients};
 use millrace_local::{
     FunctionConfig, FunctionError, Functions, LocalCloud, Storage, Template, names::CREDENTIAL,
-    names::REGION,
+    names::REGION, sqs::OutgoingMessage,
 };
 use millrace_ops::platform::Platform;
 use millrace_tests::dead_letters::{
@@ -165,7 +165,9 @@ async fn real_queues_and_a_running_platform_are_replayed_through_their_queues() 
     );
     // The platform's own folder, while it is in use: its vector index has one writer.
     put(&services, letter(3)).await;
-    let attached = run(dlq_replay("--all --via handler --wait", &data)).await;
+    let refused = run(dlq_replay("--all --via handler", &data)).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let attached = run(dlq_replay("--all --wait", &data)).await;
     assert_eq!(
         (attached.code, &attached.outcomes["sent"]),
         (Some(0), &1),
@@ -176,5 +178,12 @@ async fn real_queues_and_a_running_platform_are_replayed_through_their_queues() 
     assert_eq!(counts, BTreeMap::from([(1, 3)]));
     let left = services.queues.counts(REMOVER_LETTERS).await.unwrap();
     assert_eq!(left.total(), 0);
+    // What no worker can decode comes back under another id, and is not taken for handled.
+    let hello = OutgoingMessage::new("hello");
+    services.queues.send(REMOVER_LETTERS, hello).await.unwrap();
+    let undecodable = run(dlq_replay("--all --wait", &data)).await;
+    assert_eq!(undecodable.code, Some(1), "{undecodable:?}");
+    let left = services.queues.counts(REMOVER_LETTERS).await.unwrap();
+    assert_eq!(left.total(), 1);
     platform.stop().await;
 }

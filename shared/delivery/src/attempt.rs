@@ -105,10 +105,7 @@ impl Attempt<'_> {
 
     /// By what something that could not be decoded is known: its content, not its transport.
     pub(crate) fn undecodable_identity(&self, position: usize) -> Identity {
-        let mut id = format!("undecodable:{}", self.message.fingerprint());
-        if position > 0 {
-            id.push_str(&format!("/{position}"));
-        }
+        let id = self.message.undecodable_id(position);
         Identity {
             subject: id.clone(),
             id,

@@ -117,6 +117,15 @@ impl From<DecodeError> for Failure {
 }
 
 impl Message {
+    /// By what something of this message that could not be decoded is known: its content, not its transport. `position`
+    /// tells apart several of one message.
+    pub fn undecodable_id(&self, position: usize) -> String {
+        match position {
+            0 => format!("undecodable:{}", self.fingerprint()),
+            more => format!("undecodable:{}/{more}", self.fingerprint()),
+        }
+    }
+
     /// An id of the content without its transport: equal for every delivery of the same content.
     pub fn fingerprint(&self) -> Uuid {
         let body = self.raw.get("body").and_then(Value::as_str);

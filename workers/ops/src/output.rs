@@ -63,8 +63,13 @@ impl From<crate::platform::OpenFailed> for Error {
 /// Writes a line of data. A reader that went away (`millrace … | head`) ends the program quietly.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("millrace: the output could not be written: {error}");
+            std::process::exit(1);
+        }
     }
 }
 

@@ -113,7 +113,14 @@ pub(crate) async fn run(asked: Feed) -> Result<Ended, Error> {
 
 /// Delivers an event to a worker of the platform in `--data`.
 async fn deliver(asked: &Feed, to: &str, event: Value) -> Result<Ended, Error> {
-    let platform = Platform::open(&asked.place.data).await?;
+    let data = &asked.place.data;
+    // A rehearsal looks at what is there, and makes nothing.
+    let opened = if asked.rehearse {
+        Platform::open_existing(data).await
+    } else {
+        Platform::open(data).await
+    };
+    let platform = opened?;
     if asked.rehearse {
         let rehearsal = platform.rehearse(to, event).await?;
         return Ok(print(&rehearsal, asked.place.json));

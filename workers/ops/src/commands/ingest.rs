@@ -242,6 +242,11 @@ async fn upload_one(
     user: &UserId,
     file: PathBuf,
 ) -> Result<Uploaded, Ingested> {
+    // A pipe or a device would be waited for, perhaps for ever.
+    if std::fs::metadata(&file).is_ok_and(|file| !file.is_file()) {
+        let message = "it is not a regular file".to_owned();
+        return Err(Ingested::failed(&file, "unreadable-file", message));
+    }
     let bytes = match tokio::fs::read(&file).await {
         Ok(bytes) => bytes,
         Err(error) => {

@@ -2,13 +2,15 @@
 
 use std::{collections::VecDeque, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// How many of the last letters count.
 const WINDOW: usize = 100;
 /// Fewer say nothing.
 const AT_LEAST: usize = 20;
 
 /// A share of failures, as `--stop-on-error-rate` says it: `20` or `20%`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percent(f64);
 
 impl Percent {

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, num::NonZeroU32, str::FromStr, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -11,7 +12,7 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 const FASTEST: u32 = 100_000;
 
 /// Letters a second, as `--rate` says it: `50/s`, `50`, or `300/m`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     count: NonZeroU32,
     per: Duration,

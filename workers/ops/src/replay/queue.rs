@@ -1,6 +1,7 @@
 //! One letter through its worker's own queue: the way on AWS, where the functions have the rights and the network.
 
-use millrace_events::{Failure, open_slice, reason};
+use millrace_events::{Failure, open, reason};
+use serde_json::json;
 
 use super::{
     outcome::{Became, Trouble},
@@ -58,7 +59,7 @@ impl ThroughQueues {
             for body in bodies {
                 let group = letter.group.as_deref();
                 self.desk.put(&queue, &body, &attributes, group).await?;
-                if letter.kind == Kind::StreamPlace {
+                if letter.kind == Kind::StreamPlace || letter.record_ids.is_empty() {
                     records.extend(records_in(&body));
                 }
             }
@@ -66,10 +67,36 @@ impl ThroughQueues {
     }
 }
 
-/// The identities of the records in a body.
+/// The identities of the records in a body, as the worker will know them: also of what it cannot decode.
 fn records_in(body: &str) -> Vec<String> {
-    let batch = open_slice(body.as_bytes());
+    let message = json!({"eventSource": "aws:sqs", "messageId": "-", "body": body});
+    let batch = open(&json!({ "Records": [message] }));
     let messages = batch.map(|batch| batch.messages).unwrap_or_default();
-    let records = messages.into_iter().flat_map(|message| message.records);
-    records.flatten().map(|record| record.id).collect()
+    let ids = messages.iter().flat_map(|message| {
+        let (known, unknown) = match &message.records {
+            Ok(records) => (records.as_slice(), 0),
+            Err(_) => (&[][..], 1),
+        };
+        let unknown = 0..unknown + message.rejected.len();
+        let known = known.iter().map(|record| record.id.clone());
+        known.chain(unknown.map(|position| message.undecodable_id(position)))
+    });
+    ids.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_worker_can_decode_is_known_by_what_it_is() {
+        let one = records_in("hello");
+        assert_eq!(one.len(), 1);
+        assert!(
+            one.iter().all(|id| id.starts_with("undecodable:")),
+            "{one:?}"
+        );
+        assert_eq!(one, records_in("hello"));
+        assert_ne!(one, records_in("hello!"));
+    }
 }

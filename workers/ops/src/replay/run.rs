@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     args::{ReplayArgs, Via, hold_for},
-    brake::Brake,
+    brake::{Brake, Percent},
     dry::dry_run,
     engine::{Engine, Stopped, Way},
     handler::Handlers,
@@ -41,6 +41,10 @@ struct Remembered {
     words: String,
     selection: Selection,
     via: Via,
+    #[serde(default)]
+    rate: Option<Rate>,
+    #[serde(default)]
+    stop_on_error_rate: Option<Percent>,
 }
 
 /// What is needed to replay.
@@ -59,6 +63,8 @@ pub(crate) async fn run(
     asked: &ReplayArgs,
 ) -> Result<Ended, Error> {
     let go_on = asked.run_to_go_on().map_err(Error::usage)?;
+    // Before anything is read, and so hidden from others.
+    way_of(counter.platform.standing(), asked.via)?;
     if asked.dry_run {
         let selection = match go_on {
             Some(wanted) => remembered(&run_to_go_on(counter.desk, wanted)?)?.selection,
@@ -67,7 +73,7 @@ pub(crate) async fn run(
         if selection.is_empty() {
             return Err(Error::usage(SAY_WHICH));
         }
-        let via = way_of(counter.platform.standing(), asked.via);
+        let via = way_of(counter.platform.standing(), asked.via)?;
         let Counter {
             platform,
             desk,
@@ -123,19 +129,15 @@ fn rate_of(platform: &Platform, asked: &ReplayArgs) -> Option<Rate> {
         .or_else(|| on_aws.then(|| Rate::per_second(RATE_ON_AWS)))
 }
 
-/// The way to the workers; says why if it is not the one that was asked for.
-fn way_of(standing: Standing, asked: Option<Via>) -> Via {
+/// The way to the workers.
+fn way_of(standing: Standing, asked: Option<Via>) -> Result<Via, Error> {
     match (standing, asked) {
-        (Standing::Attached, asked) => {
-            if asked != Some(Via::Queue) {
-                eprintln!(
-                    "the platform runs in another process, which alone writes the vector index: letters go through its queues"
-                );
-            }
-            Via::Queue
-        }
-        (Standing::Owned, asked) => asked.unwrap_or(Via::Handler),
-        (Standing::Aws, asked) => asked.unwrap_or(Via::Queue),
+        (Standing::Attached, Some(Via::Handler)) => Err(Error::usage(
+            "the platform runs in another process, which alone writes the vector index: replay --via queue, or stop it first",
+        )),
+        (Standing::Attached, _) => Ok(Via::Queue),
+        (Standing::Owned, asked) => Ok(asked.unwrap_or(Via::Handler)),
+        (Standing::Aws, asked) => Ok(asked.unwrap_or(Via::Queue)),
     }
 }
 
@@ -188,7 +190,9 @@ impl Begun {
             what: "replay".to_owned(),
             words,
             selection: selection.clone(),
-            via: way_of(counter.platform.standing(), asked.via),
+            via: way_of(counter.platform.standing(), asked.via)?,
+            rate: rate_of(counter.platform, asked),
+            stop_on_error_rate: asked.stop_on_error_rate,
         };
         let catalogue = counter.desk.catalogue();
         let now = counter.desk.clock().now();
@@ -209,11 +213,20 @@ impl Begun {
     ) -> Result<Self, Error> {
         let run = run_to_go_on(counter.desk, wanted)?;
         let mut remembered = remembered(&run)?;
-        let via = asked.via.or(Some(remembered.via));
-        remembered.via = way_of(counter.platform.standing(), via);
+        // What was begun through the handler goes on through the queue when another process runs the platform now.
+        let standing = counter.platform.standing();
+        let via = asked
+            .via
+            .or((standing != Standing::Attached).then_some(remembered.via));
+        remembered.via = way_of(standing, via)?;
+        let brake = asked.stop_on_error_rate.or(remembered.stop_on_error_rate);
+        remembered.stop_on_error_rate = brake;
         Ok(Self {
             run: run.id,
-            rate: rate_of(counter.platform, asked),
+            rate: asked
+                .rate
+                .or(remembered.rate)
+                .or(rate_of(counter.platform, asked)),
             remembered,
             read_at: None,
             is_complete: true,
@@ -334,7 +347,7 @@ impl Begun {
         tally: &mut Tally,
     ) -> Result<Stopped, millrace_events::Failure> {
         let mut pace = Pace::new(self.rate);
-        let mut brake = Brake::new(asked.stop_on_error_rate);
+        let mut brake = Brake::new(self.remembered.stop_on_error_rate);
         let mut read_at = self.read_at;
         let stop = asked_to_stop(desk);
         let mut stop = std::pin::pin!(stop);
