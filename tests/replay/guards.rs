@@ -4,7 +4,7 @@
 //! order, several at once, again, under faults. In the end each row holds its newest version, totals are the sum
 //! of the newest contributions, and a row that was created once never changed.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::{Addressing, Clients, Tap, chance};
@@ -17,7 +17,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::{gate::Gate, simulation::FAULTS};
+use crate::{
+    gate::Gate,
+    simulation::{FAULTS, nothing_else_can_run},
+};
 
 const SUBJECTS: u32 = 3;
 const VERSIONS: u32 = 3;
@@ -131,7 +134,7 @@ async fn play(seed: u64) -> Result<(), String> {
     let mut running: Vec<(Told, JoinHandle<Result<(), Failure>>)> = Vec::new();
     let mut created: BTreeMap<String, Value> = BTreeMap::new();
     while !waiting.is_empty() || !running.is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        nothing_else_can_run().await;
         while let Some(at) = running.iter().position(|(_, task)| task.is_finished()) {
             let (told, task) = running.remove(at);
             match task.await.unwrap() {

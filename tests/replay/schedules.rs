@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs of the guards alone for each seed: they are quick.
 const GUARDS_PER_SEED: u64 = 2;
 
+/// Every so many seeds one is run twice: it must be the same run.
+const TWICE_EVERY: u64 = 10;
 /// How often progress is told.
 const PROGRESS_EVERY: u64 = 50;
 
@@ -115,10 +117,16 @@ pub fn run(seeds: Seeds) -> Summary {
                         .find_map(|copy| guards::run(seed * GUARDS_PER_SEED + copy));
                     let plan = plan(seed);
                     let run = run_plan(&plan);
+                    let differs =
+                        seed.is_multiple_of(TWICE_EVERY) && run_plan(&plan).trace != run.trace;
                     let mut summary = summary.lock().unwrap();
                     summary.add(&plan, &run);
                     if summary.seeds.is_multiple_of(PROGRESS_EVERY) {
                         eprintln!("{} of {} seeds", summary.seeds, seeds.count);
+                    }
+                    if differs {
+                        let violation = format!("seed {seed} is not the same run twice");
+                        summary.violations.push(violation);
                     }
                     if let Some(violation) = guarded {
                         summary

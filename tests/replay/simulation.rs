@@ -27,6 +27,8 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// Everything of a document is read after so many writes; its progress and its index entries after each.
 const WHOLE_EVERY: usize = 8;
+/// So many turns everybody gets who can run: more than a chain of tasks that wake each other has members.
+const TURNS: usize = 32;
 /// Calls that sleep at once.
 const SLEEPERS: usize = 3;
 /// The chance of a sleeper at each action: most sleep while whole uploads are processed.
@@ -280,8 +282,7 @@ impl<'a> Simulation<'a> {
     /// Acts until there is nothing left to do.
     async fn until_rest(&mut self) -> Result<(), String> {
         loop {
-            // Under a paused clock this returns once nothing else can run.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            nothing_else_can_run().await;
             self.collect_ended().await;
             self.receive().await;
             let Some(action) = self.choose() else {
@@ -302,7 +303,7 @@ impl<'a> Simulation<'a> {
             let looks = moves_something(&name) || matches!(action, Action::Step);
             self.run.trace.push(name);
             if looks {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                nothing_else_can_run().await;
                 self.check_always().await?;
             }
         }
@@ -864,6 +865,16 @@ impl<'a> Simulation<'a> {
             row.as_object_mut().unwrap().remove(private);
         }
         row
+    }
+}
+
+/// Returns once nothing else can run. The clock is paused: it moves on only then.
+pub async fn nothing_else_can_run() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // Whoever waited for the same millisecond runs now, not beside what the simulation does next: how long that takes is not
+    // the same in two runs.
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
     }
 }
 
