@@ -6,8 +6,9 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
 };
 use futures::{StreamExt as _, stream};
-use millrace_cloud::{Condition, PutOutcome, classify};
+use millrace_cloud::{Condition, PutOutcome, classify, retry::Retry};
 use millrace_events::{Failure, reason};
+use tokio::time::Instant;
 
 use super::{
     catalogue::{LetterCopy, State},
@@ -22,6 +23,8 @@ const BATCH: usize = 10;
 const AT_ONCE: usize = 8;
 /// A receipt must be good for longer than its last request may take.
 const MARGIN: std::time::Duration = std::time::Duration::from_secs(10);
+/// A request whose answer is lost is made again for so long.
+const TRIED_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 /// Copies that are put back in one go of the catalogue.
 const PAGE: usize = 2_000;
 
@@ -113,12 +116,20 @@ impl Desk {
                     .change_message_visibility_batch()
                     .queue_url(url)
                     .set_entries(entries.ok());
-                match request.send().await {
-                    Ok(answer) => refused_of(&batch, answer.failed()),
-                    Err(error) => {
-                        let failure = classify("change the visibility of dead letters", error);
-                        all_refused(batch, &failure)
+                // What is not put back for a lost answer would be hidden from everybody for hours.
+                let retry = Retry::default();
+                let sent = retry.run(Instant::now() + TRIED_FOR, || {
+                    let request = request.clone();
+                    async move {
+                        let sent = request.send().await;
+                        sent.map_err(|error| {
+                            classify("change the visibility of dead letters", error)
+                        })
                     }
+                });
+                match sent.await {
+                    Ok(answer) => refused_of(&batch, answer.failed()),
+                    Err(failure) => all_refused(batch, &failure),
                 }
             })
             .buffer_unordered(AT_ONCE);
