@@ -84,19 +84,29 @@ impl Desk {
         self.change_visibility(copies, seconds).await
     }
 
+    /// Copies as SQS takes them: by queue, so many at once. Those that no request can be made for join the refused.
+    async fn batches(
+        &self,
+        copies: &[LetterCopy],
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<(String, Vec<LetterCopy>)>, Failure> {
+        let mut batches = Vec::new();
+        for (queue, copies) in by_queue(copies, refused) {
+            let url = self.queue_url(&queue).await?;
+            for batch in copies.chunks(BATCH) {
+                batches.push((url.clone(), batch.to_vec()));
+            }
+        }
+        Ok(batches)
+    }
+
     async fn change_visibility(
         &self,
         copies: &[LetterCopy],
         seconds: i32,
     ) -> Result<Vec<Refused>, Failure> {
-        let mut requests = Vec::new();
         let mut refused = Vec::new();
-        for (queue, copies) in by_queue(copies, &mut refused) {
-            let url = self.queue_url(&queue).await?;
-            for batch in copies.chunks(BATCH) {
-                requests.push((url.clone(), batch.to_vec()));
-            }
-        }
+        let requests = self.batches(copies, &mut refused).await?;
         let mut answers = stream::iter(requests)
             .map(|(url, batch)| async move {
                 let entries: Result<Vec<_>, _> = batch
@@ -164,13 +174,7 @@ impl Desk {
                 }
             }
         }
-        let mut requests = Vec::new();
-        for (queue, copies) in by_queue(&held, &mut refused) {
-            let url = self.queue_url(&queue).await?;
-            for batch in copies.chunks(BATCH) {
-                requests.push((url.clone(), batch.to_vec()));
-            }
-        }
+        let requests = self.batches(&held, &mut refused).await?;
         let mut answers = stream::iter(requests)
             .map(|(url, batch)| async move {
                 let entries: Result<Vec<_>, _> = batch
