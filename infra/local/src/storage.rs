@@ -18,7 +18,15 @@ pub enum Storage {
 /// The operating system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started by another
+        // thread has it open too, until it becomes its own program.
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -38,7 +46,7 @@ impl DirectoryLock {
             .open(directory.join("lock"))
             .map_err(lock_failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
                 directory: directory.to_path_buf(),
             }),

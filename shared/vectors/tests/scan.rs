@@ -151,6 +151,33 @@ async fn there_is_one_writer_and_any_number_of_readers() {
     ScanIndex::open(folder.path()).unwrap();
 }
 
+/// A child that another thread is just starting has every open file too, until it becomes its own program.
+#[test]
+fn a_dropped_writer_makes_way_at_once_although_children_are_being_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let is_done = || done.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_done() {
+                    let program = std::env::current_exe().unwrap();
+                    let mut child = std::process::Command::new(program);
+                    // A working directory of its own makes it a fork and an exec, with time between them.
+                    let child = child
+                        .arg("--list")
+                        .current_dir("/")
+                        .stdout(std::process::Stdio::null());
+                    child.spawn().unwrap().wait().unwrap();
+                }
+            });
+        }
+        let opened = (0..2_000).all(|_| ScanIndex::open(folder.path()).is_ok());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(opened, "the lock outlived its writer");
+    });
+}
+
 #[tokio::test]
 async fn compaction_gives_back_the_space_and_readers_follow() {
     let folder = tempfile::tempdir().unwrap();

@@ -66,12 +66,22 @@ enum Home {
 }
 
 enum Access {
-    /// The lock lasts as long as the file is open.
     Writer {
-        _lock: File,
+        _lock: WriterLock,
         durability: Durability,
     },
     Reader,
+}
+
+/// Says that this process is the one that writes, until it is dropped or the process ends.
+struct WriterLock(File);
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started by another
+        // thread has it open too, until it becomes its own program.
+        let _ = self.0.unlock();
+    }
 }
 
 impl ScanIndex {
@@ -112,7 +122,7 @@ impl ScanIndex {
         }
         let about = About::read(folder)?;
         let access = Access::Writer {
-            _lock: lock,
+            _lock: WriterLock(lock),
             durability,
         };
         Ok(Self::new(
