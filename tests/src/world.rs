@@ -8,10 +8,10 @@ use std::{
 };
 
 use millrace_cloud::{Addressing, Clients, ManualClock, Settings, Tap};
-use millrace_delivery::{Delivery, DeliverySettings, Invocation, Report};
+use millrace_delivery::{Delivery, DeliverySettings, Invocation, Report, Ways};
 use millrace_documents::{
     Document, Documents, Names,
-    registry::{Place, Ways, delivery, documents},
+    registry::{Place, delivery, documents},
     upload::{NewFile, upload},
 };
 use millrace_local::{

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use millrace_cloud::{Clock, chance};
+use millrace_cloud::{Clients, Clock, SettingError, Settings, chance};
 use millrace_events::{
     Batch, DecodeError, Failure, Message, Reason, Source, mutation, open, reason,
 };
@@ -116,6 +116,22 @@ impl Delivery {
     pub fn with_recorder(mut self, recorder: Arc<Recorder>) -> Self {
         self.recorder = Some(recorder);
         self
+    }
+
+    /// With the recorder that the settings ask for, if they do. `public_words` tell nothing of anybody: they stay as they are.
+    ///
+    /// # Errors
+    /// When the recorder's settings are wrong.
+    pub fn recorded(
+        self,
+        settings: &Settings,
+        clients: &Clients,
+        public_words: &[&'static str],
+    ) -> Result<Self, SettingError> {
+        Ok(match Recorder::from_settings(settings, clients)? {
+            Some(recorder) => self.with_recorder(Arc::new(recorder.keep_words(public_words))),
+            None => self,
+        })
     }
 
     /// Gives it a sink if it has none.

@@ -13,6 +13,7 @@ pub mod recorder;
 mod report;
 mod settings;
 mod visibility;
+mod ways;
 pub mod worker;
 
 pub use breaker::{Breaker, BreakerSettings};
@@ -26,4 +27,5 @@ pub use recorder::Recorder;
 pub use report::{ReasonReport, RecordReport, Report, Said};
 pub use settings::DeliverySettings;
 pub use visibility::{QueueDefault, SqsVisibility, Visibility};
+pub use ways::Ways;
 pub use worker::{Cx, FromRecord, Worker};

@@ -4,13 +4,17 @@
 //! and finds the nearest of one user. Each has an implementation that needs nothing but this
 //! process ([`HashedEmbedder`], [`ScanIndex`]) and others that speak to a service.
 //!
-//! Architecture invariant: a search names its user, and the filter is part of the vector search
-//! itself, in every index. Nothing here can search across users.
+//! A [`PointIndex`] keeps one vector an id with fields, and finds every one that passes a filter and is near enough.
+//!
+//! Architecture invariant: the filter is part of the vector search itself, in every index. A search for
+//! chunks names its user: nothing here can search for chunks across users.
 
 mod batching;
 mod bedrock;
+mod cache;
 mod embedder;
 mod embedding;
+mod guarded;
 mod hash;
 mod hashed;
 mod index;
@@ -18,16 +22,21 @@ mod kernel;
 mod openai;
 mod opensearch;
 mod overlay;
+mod points;
 mod scan;
+pub mod settings;
 
 pub use crate::{
     bedrock::BedrockEmbedder,
+    cache::{CacheTable, EmbeddingCache, Keeping, content_hash},
     embedder::Embedder,
     embedding::{DIMENSIONS, Embedding, EmbeddingError, ModelId},
+    guarded::{GuardedEmbedder, GuardedIndex},
     hashed::HashedEmbedder,
     index::{Entry, Hit, VectorIndex},
     openai::{Limits, OpenAiEmbedder},
     opensearch::{Auth, Engine, OpenSearchIndex, Service},
     overlay::{IndexChange, OverlayIndex, Told},
+    points::{Field, Fields, Filter, Found, Point, PointIndex},
     scan::{Durability, ScanIndex},
 };

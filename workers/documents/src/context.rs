@@ -6,11 +6,17 @@ use millrace_cloud::{Bucket, Clients, Clock, SettingError, Settings};
 use millrace_effects::Table;
 use millrace_events::Failure;
 use millrace_text::{ChunkSettings, Extractor};
-use millrace_vectors::{Embedder, VectorIndex};
+use millrace_vectors::{CacheTable, Embedder, EmbeddingCache, Keeping, VectorIndex};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use crate::{cache::EmbeddingCache, progress::ProgressStore};
+use crate::progress::ProgressStore;
+
+/// How long a chunk's embedding is kept.
+pub(crate) const CACHED: Keeping = Keeping {
+    kept: time::Duration::days(90),
+    kind: None,
+};
 
 /// The names of this product's tables and bucket.
 #[derive(Debug, Clone)]
@@ -53,6 +59,15 @@ pub enum SetupError {
     Vectors(#[from] Failure),
 }
 
+impl From<millrace_vectors::settings::SetupError> for SetupError {
+    fn from(error: millrace_vectors::settings::SetupError) -> Self {
+        match error {
+            millrace_vectors::settings::SetupError::Setting(error) => Self::Setting(error),
+            millrace_vectors::settings::SetupError::Vectors(failure) => Self::Vectors(failure),
+        }
+    }
+}
+
 /// The parts that differ by place: AWS, a laptop, a test.
 #[derive(Clone)]
 pub struct Parts {
@@ -91,7 +106,14 @@ impl Documents {
         Self {
             bucket: Bucket::new(parts.clients.s3.clone(), &names.bucket),
             progress: ProgressStore::new(table, names.clone()),
-            cache: EmbeddingCache::new(parts.clients.dynamodb.clone(), &names.cache_table),
+            cache: EmbeddingCache::new(
+                parts.clients.dynamodb.clone(),
+                CacheTable {
+                    name: names.cache_table.clone(),
+                    key: "contentHash",
+                    expires: "expiresAt",
+                },
+            ),
             embedder: parts.embedder,
             index: parts.index,
             extractor: parts.extractor,

@@ -1,16 +1,12 @@
 //! `embed-chunks`: the chunks are there; they get their vectors.
 
-use std::collections::{BTreeMap, HashMap};
-
 use millrace_delivery::{Cx, Worker};
 use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, reason};
-use millrace_vectors::Embedding;
 
 use crate::{
     artefacts::{EmbeddedChunk, Embeddings, ProcessedMetadata, parse, to_bytes},
-    cache::content_hash,
     chunk_text::{CurrentText, write_json},
-    context::Documents,
+    context::{CACHED, Documents},
     keys::{Document, Named},
     progress::Step,
     tidy::{advance_or_settle, already, say_error_of, settle},
@@ -42,7 +38,10 @@ impl Worker for EmbedChunks {
         if chunked.text.progress.has_reached(Step::VectorsGenerated) {
             return already(documents, &document).await;
         }
-        let vectors = embed(documents, &chunked.contents()?).await?;
+        let embedder = &*documents.embedder;
+        let now = documents.clock.now();
+        let texts = chunked.contents()?;
+        let vectors = documents.cache.embed(embedder, &texts, CACHED, now).await?;
         let embeddings = Embeddings {
             document_id: document.id.as_str().to_owned(),
             user_id: document.user.as_str().to_owned(),
@@ -184,48 +183,6 @@ impl Offsets {
     fn slice<'a>(&self, text: &'a str, start: usize, end: usize) -> Option<&'a str> {
         text.get(self.byte(text, start)?..self.byte(text, end)?)
     }
-}
-
-/// Vectors of these texts in their order: from the cache where they are there, else from the embedder, each text once.
-async fn embed(documents: &Documents, texts: &[String]) -> Result<Vec<Embedding>, Failure> {
-    let model = documents.embedder.model();
-    let hashes: Vec<String> = texts.iter().map(|text| content_hash(model, text)).collect();
-    let by_hash: BTreeMap<&String, &String> = hashes.iter().zip(texts).collect();
-    let wanted: Vec<String> = by_hash.keys().map(|hash| (*hash).clone()).collect();
-    let mut known: HashMap<String, Embedding> = documents
-        .cache
-        .read(&wanted, documents.embedder.dimensions())
-        .await?;
-    let missing: Vec<(&String, &String)> = by_hash
-        .into_iter()
-        .filter(|(hash, _)| !known.contains_key(*hash))
-        .collect();
-    if !missing.is_empty() {
-        let asked: Vec<String> = missing.iter().map(|(_, text)| (*text).clone()).collect();
-        let answered = documents.embedder.embed(&asked).await?;
-        if answered.len() != asked.len() {
-            let message = format!(
-                "the embedder was given {} texts and answered {} vectors",
-                asked.len(),
-                answered.len()
-            );
-            return Err(Failure::permanent(reason::MODEL_MISMATCH, message));
-        }
-        let fresh: BTreeMap<String, Embedding> = missing
-            .iter()
-            .map(|(hash, _)| (*hash).clone())
-            .zip(answered)
-            .collect();
-        documents.cache.write(&fresh, documents.clock.now()).await?;
-        known.extend(fresh);
-    }
-    let pick = |hash: &String| {
-        known
-            .get(hash)
-            .cloned()
-            .ok_or_else(|| Failure::transient(reason::EMBEDDER_UNAVAILABLE, "a vector is missing"))
-    };
-    hashes.iter().map(pick).collect()
 }
 
 /// The document that an embeddings or metadata key is of, for the index worker.

@@ -5,9 +5,7 @@
 //! [`progress`] row is the one place that decides what is newer; everything else follows it.
 
 pub mod artefacts;
-pub mod cache;
 pub mod context;
-pub mod guarded;
 pub mod invariants;
 pub mod keys;
 pub mod progress;

@@ -1,16 +1,13 @@
 //! The workers of this product by name, and how each is set up from its settings.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use millrace_cloud::{Clients, Clock, SettingError, Settings, SystemClock};
-use millrace_delivery::{
-    Delivery, DeliverySettings, EmfSink, Parking, Recorder, Registry, SqsParking, SqsVisibility,
-    Visibility, Worker,
-};
+use millrace_cloud::{Clients, Clock, Settings, SystemClock};
+use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways, Worker};
 use millrace_text::{Child, ChunkSettings, Extractor, Limits};
 use millrace_vectors::{
-    Auth, BedrockEmbedder, Embedder, HashedEmbedder, OpenAiEmbedder, OpenSearchIndex, ScanIndex,
-    VectorIndex,
+    Embedder, GuardedEmbedder, GuardedIndex, VectorIndex,
+    settings::{embedder, index},
 };
 
 use crate::{
@@ -18,7 +15,6 @@ use crate::{
     context::{Documents, Names, Parts, SetupError},
     embed_chunks::EmbedChunks,
     extract_text::ExtractText,
-    guarded::{GuardedEmbedder, GuardedIndex},
     index_chunks::IndexChunks,
     keep_progress::KeepProgress,
     keys::PUBLIC_WORDS,
@@ -84,60 +80,6 @@ pub async fn documents_with(
     Ok(Documents::new(parts, &names, chunking))
 }
 
-/// The embedder that the settings name: `local`, `bedrock:MODEL` or `openai:MODEL`.
-pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>, SetupError> {
-    let name = settings.optional("MILLRACE_EMBEDDER").unwrap_or("local");
-    match name.split_once(':') {
-        None if name == "local" => Ok(Arc::new(HashedEmbedder::new())),
-        Some(("bedrock", model)) => Ok(Arc::new(BedrockEmbedder::new(&clients.config, model)?)),
-        Some(("openai", model)) => {
-            let endpoint = settings
-                .optional("MILLRACE_OPENAI_ENDPOINT")
-                .unwrap_or("https://api.openai.com/v1");
-            let key = settings.optional("MILLRACE_OPENAI_KEY").unwrap_or_default();
-            Ok(Arc::new(OpenAiEmbedder::new(endpoint, key, model)?))
-        }
-        _ => Err(millrace_cloud::SettingError::Invalid {
-            name: "MILLRACE_EMBEDDER",
-            value: name.to_owned(),
-            expected: "local, bedrock:MODEL or openai:MODEL",
-        }
-        .into()),
-    }
-}
-
-/// The index that the settings name.
-pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorIndex>, SetupError> {
-    if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
-        return Ok(Arc::new(ScanIndex::open(Path::new(folder))?));
-    }
-    let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
-    let name = settings
-        .optional("MILLRACE_INDEX_NAME")
-        .unwrap_or("document-chunks");
-    let auth = Auth::for_endpoint(endpoint, &clients.config);
-    Ok(Arc::new(OpenSearchIndex::new(endpoint, auth, name)?))
-}
-
-/// Where failed records go, by a function's settings.
-pub struct Ways {
-    /// The dead-letter queue.
-    pub parking: Arc<dyn Parking>,
-    /// How a message is hidden until its retry.
-    pub visibility: Arc<dyn Visibility>,
-}
-
-impl Ways {
-    /// The queue that the function's settings name.
-    pub fn from_settings(settings: &Settings, clients: &Clients) -> Result<Self, SetupError> {
-        let queue = settings.required("MILLRACE_DEAD_LETTER_QUEUE_URL")?;
-        Ok(Self {
-            parking: Arc::new(SqsParking::new(clients.sqs.clone(), queue)),
-            visibility: Arc::new(SqsVisibility::beside(clients.sqs.clone(), queue)),
-        })
-    }
-}
-
 /// The loop around the worker of that name; `None` when there is none.
 pub fn delivery(
     name: &str,
@@ -181,18 +123,6 @@ pub fn delivery(
     })
 }
 
-/// The same delivery with the recorder that the settings ask for, if they do.
-pub fn recorded(
-    delivery: Delivery,
-    settings: &Settings,
-    clients: &Clients,
-) -> Result<Delivery, SettingError> {
-    Ok(match Recorder::from_settings(settings, clients)? {
-        Some(recorder) => delivery.with_recorder(Arc::new(recorder.keep_words(PUBLIC_WORDS))),
-        None => delivery,
-    })
-}
-
 /// The workers as Lambda functions: `_HANDLER` picks, and only what is picked is set up.
 pub fn lambda() -> Registry {
     WORKERS.iter().fold(Registry::new(), |registry, name| {
@@ -210,7 +140,7 @@ pub fn lambda() -> Registry {
             let delivery = delivery(name, documents, ways, DeliverySettings::default());
             let delivery =
                 delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
-            let delivery = recorded(delivery, &settings, &clients)?;
+            let delivery = delivery.recorded(&settings, &clients, PUBLIC_WORDS)?;
             Ok(delivery.with_metrics(Arc::new(EmfSink::stdout())))
         })
     })

@@ -11,10 +11,11 @@ use std::{
 use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName;
 use millrace_cloud::{Addressing, Clients, Settings, SystemClock};
-use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent};
+use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent, Ways};
 use millrace_documents::{
     Documents, Names,
-    registry::{Place, Ways, delivery, documents, recorded},
+    keys::PUBLIC_WORDS,
+    registry::{Place, delivery, documents},
 };
 use millrace_local::{
     CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
@@ -284,7 +285,8 @@ impl Platform {
                     function.name
                 )));
             };
-            let made = recorded(made, &settings(function), &clients)
+            let made = made
+                .recorded(&settings(function), &clients, PUBLIC_WORDS)
                 .map_err(|error| part(error.to_string()))?;
             let heard = listener.clone();
             let made = made.with_metrics(Arc::new(move |event: &OutcomeEvent<'_>| {

@@ -9,17 +9,17 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use millrace_cloud::{Addressing, Clients, Settings};
 use millrace_delivery::{
-    DeliverySettings, Invocation, MemoryParking, QueueDefault, RecordReport, Said,
+    DeliverySettings, Invocation, MemoryParking, QueueDefault, RecordReport, Said, Ways,
 };
 use millrace_documents::{
     SetupError,
-    registry::{self, Place, Ways},
+    registry::{self, Place},
 };
 use millrace_local::{
     OpenError,
     rehearsal::{Effect, Effects, Overlay, Problem, Reality},
 };
-use millrace_vectors::{IndexChange, OverlayIndex};
+use millrace_vectors::{IndexChange, OverlayIndex, settings as vectors};
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -205,10 +205,11 @@ pub async fn rehearse(
         place.clients.sqs.clone(),
     );
     let overlay = Overlay::over(reality, effects.clone()).map_err(RehearseFailed::Overlay)?;
-    let embedder = registry::embedder(settings, &place.clients).map_err(setup)?;
+    let embedder =
+        vectors::embedder(settings, &place.clients).map_err(|error| setup(error.into()))?;
     let index = match place.index {
         Some(index) => index,
-        None => registry::index(settings, &place.clients).map_err(setup)?,
+        None => vectors::index(settings, &place.clients).map_err(|error| setup(error.into()))?,
     };
     let withheld = effects.clone();
     let index = OverlayIndex::new(

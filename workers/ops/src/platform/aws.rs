@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use millrace_cloud::{Clients, Settings, classify};
-use millrace_documents::registry;
 use millrace_events::{Failure, reason};
 use millrace_local::{FunctionConfig, names::queue_of_url};
 use millrace_text::{Child, Extractor, Limits};
@@ -119,7 +118,7 @@ impl LateIndex {
     /// For what only reads: an index that is not there is not made.
     async fn reading(&self) -> Result<&Arc<dyn VectorIndex>, Failure> {
         let make = || async {
-            let index = registry::index(&self.settings, &self.clients).map_err(|error| {
+            let index = millrace_vectors::settings::index(&self.settings, &self.clients).map_err(|error| {
                 Failure::transient(
                     reason::INDEX_UNAVAILABLE,
                     "the vector index is not set up here: name it with MILLRACE_OPENSEARCH_ENDPOINT, or replay with --via queue",

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use millrace_delivery::Ways;
 use millrace_delivery::{Delivery, Invocation, Parking, QueueDefault, Report, Said};
-use millrace_documents::registry::Ways;
 use millrace_events::{Failure, ParkedRecord, reason};
 
 use super::{

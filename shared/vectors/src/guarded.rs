@@ -5,7 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_delivery::{Breaker, BreakerSettings};
 use millrace_events::{Failure, reason};
-use millrace_vectors::{Embedder, Embedding, Entry, Hit, ModelId, VectorIndex};
+
+use crate::{
+    embedder::Embedder,
+    embedding::{Embedding, ModelId},
+    index::{Entry, Hit, VectorIndex},
+    points::{Filter, Found, Point, PointIndex},
+};
 
 /// An embedder behind a breaker.
 pub struct GuardedEmbedder {
@@ -43,14 +49,14 @@ impl Embedder for GuardedEmbedder {
 }
 
 /// An index behind a breaker.
-pub struct GuardedIndex {
-    inner: Arc<dyn VectorIndex>,
+pub struct GuardedIndex<I: ?Sized> {
+    inner: Arc<I>,
     breaker: Breaker,
 }
 
-impl GuardedIndex {
+impl<I: ?Sized> GuardedIndex<I> {
     /// Guards this one.
-    pub fn new(inner: Arc<dyn VectorIndex>) -> Self {
+    pub fn new(inner: Arc<I>) -> Self {
         Self {
             inner,
             breaker: Breaker::new(
@@ -63,7 +69,7 @@ impl GuardedIndex {
 }
 
 #[async_trait]
-impl VectorIndex for GuardedIndex {
+impl VectorIndex for GuardedIndex<dyn VectorIndex> {
     async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
         self.breaker
             .call(|| self.inner.check(model, dimensions))
@@ -124,5 +130,43 @@ impl VectorIndex for GuardedIndex {
         self.breaker
             .call(|| self.inner.document_chunks(user_id, document_id))
             .await
+    }
+}
+
+#[async_trait]
+impl PointIndex for GuardedIndex<dyn PointIndex> {
+    async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        self.breaker
+            .call(|| self.inner.check(model, dimensions))
+            .await
+    }
+
+    async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        self.breaker
+            .call(|| self.inner.fits(model, dimensions))
+            .await
+    }
+
+    async fn put(&self, points: &[Point]) -> Result<(), Failure> {
+        self.breaker.call(|| self.inner.put(points)).await
+    }
+
+    async fn remove(&self, id: &str, revision: u64) -> Result<(), Failure> {
+        self.breaker.call(|| self.inner.remove(id, revision)).await
+    }
+
+    async fn within(
+        &self,
+        query: &Embedding,
+        filter: &Filter,
+        at_least: f32,
+    ) -> Result<Vec<Found>, Failure> {
+        self.breaker
+            .call(|| self.inner.within(query, filter, at_least))
+            .await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Point>, Failure> {
+        self.breaker.call(|| self.inner.get(id)).await
     }
 }

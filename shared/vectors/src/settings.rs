@@ -1,0 +1,74 @@
+//! Which embedder and which index a function's settings name.
+
+use std::{path::Path, sync::Arc};
+
+use millrace_cloud::{Clients, SettingError, Settings};
+use millrace_events::Failure;
+use thiserror::Error;
+
+use crate::{
+    bedrock::BedrockEmbedder,
+    embedder::Embedder,
+    hashed::HashedEmbedder,
+    index::VectorIndex,
+    openai::OpenAiEmbedder,
+    opensearch::{Auth, OpenSearchIndex},
+    points::PointIndex,
+    scan::ScanIndex,
+};
+
+/// Why an embedder or an index could not be set up.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// It is not usable.
+    #[error("could not set up the embedder or the index: {0}")]
+    Vectors(#[from] Failure),
+}
+
+/// The embedder that the settings name: `local`, `bedrock:MODEL` or `openai:MODEL`.
+pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>, SetupError> {
+    let name = settings.optional("MILLRACE_EMBEDDER").unwrap_or("local");
+    match name.split_once(':') {
+        None if name == "local" => Ok(Arc::new(HashedEmbedder::new())),
+        Some(("bedrock", model)) => Ok(Arc::new(BedrockEmbedder::new(&clients.config, model)?)),
+        Some(("openai", model)) => {
+            let endpoint = settings
+                .optional("MILLRACE_OPENAI_ENDPOINT")
+                .unwrap_or("https://api.openai.com/v1");
+            let key = settings.optional("MILLRACE_OPENAI_KEY").unwrap_or_default();
+            Ok(Arc::new(OpenAiEmbedder::new(endpoint, key, model)?))
+        }
+        _ => Err(SettingError::Invalid {
+            name: "MILLRACE_EMBEDDER",
+            value: name.to_owned(),
+            expected: "local, bedrock:MODEL or openai:MODEL",
+        }
+        .into()),
+    }
+}
+
+/// The index of chunks that the settings name.
+pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorIndex>, SetupError> {
+    if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
+        return Ok(Arc::new(ScanIndex::open(Path::new(folder))?));
+    }
+    let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
+    let name = settings
+        .optional("MILLRACE_INDEX_NAME")
+        .unwrap_or("document-chunks");
+    let auth = Auth::for_endpoint(endpoint, &clients.config);
+    Ok(Arc::new(OpenSearchIndex::new(endpoint, auth, name)?))
+}
+
+/// The index of points that the settings name.
+pub fn points(settings: &Settings, clients: &Clients) -> Result<Arc<dyn PointIndex>, SetupError> {
+    let _ = clients;
+    settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
+    Err(SetupError::Vectors(Failure::permanent(
+        millrace_events::reason::INDEX_REJECTED,
+        "there is no index of points yet",
+    )))
+}

@@ -1,0 +1,11 @@
+//! The jobs product: a job is posted, suitable people are told, one of them is chosen.
+//!
+//! The platform writes users, jobs and matches (an employee's response to a job); the workers listen to those tables'
+//! streams. What the workers know of a person or a job beyond the platform's rows is in tables of their own, where
+//! the fences are too: a platform's write replaces a whole row, and a fence in it would be gone.
+
+pub mod context;
+pub mod registry;
+
+pub use context::{Jobs, Names, SetupError};
+pub use registry::WORKERS;

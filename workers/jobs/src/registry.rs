@@ -1,0 +1,99 @@
+//! The workers of this product by name, and how each is set up from its settings.
+
+use std::sync::Arc;
+
+use millrace_cloud::{Clients, Clock, Settings, SystemClock};
+use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways};
+use millrace_vectors::{
+    Embedder, GuardedEmbedder, GuardedIndex, PointIndex,
+    settings::{embedder, points},
+};
+
+use crate::context::{Jobs, Names, Parts, Rules, SetupError};
+
+/// Every worker of this product.
+pub const WORKERS: [&str; 0] = [];
+
+/// Words in events that tell nothing of anybody: the recorder leaves them as they are.
+pub const PUBLIC_WORDS: &[&str] = &[];
+
+/// What a place (AWS, a laptop, a test) brings along.
+#[derive(Clone)]
+pub struct Place {
+    /// SDK clients.
+    pub clients: Clients,
+    /// The index of profiles, where the place has one of its own; else the settings name one.
+    pub profiles: Option<Arc<dyn PointIndex>>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Sets the product up. The index is asked once whether it fits the embedder.
+///
+/// # Errors
+/// See [`SetupError`].
+pub async fn jobs(settings: &Settings, place: Place) -> Result<Jobs, SetupError> {
+    let embedder = embedder(settings, &place.clients)?;
+    jobs_with(settings, place, embedder).await
+}
+
+/// As [`jobs`], with this embedder, whatever the settings say of it.
+///
+/// # Errors
+/// See [`SetupError`].
+pub async fn jobs_with(
+    settings: &Settings,
+    place: Place,
+    embedder: Arc<dyn Embedder>,
+) -> Result<Jobs, SetupError> {
+    let names = Names::from_settings(settings)?;
+    let rules = Rules::from_settings(settings)?;
+    let embedder = GuardedEmbedder::new(embedder);
+    let profiles = match place.profiles {
+        Some(profiles) => profiles,
+        None => points(settings, &place.clients)?,
+    };
+    profiles
+        .check(embedder.model(), embedder.dimensions())
+        .await?;
+    let parts = Parts {
+        clients: place.clients,
+        embedder: Arc::new(embedder),
+        profiles: Arc::new(GuardedIndex::new(profiles)),
+        clock: place.clock,
+    };
+    Ok(Jobs::new(parts, names, rules))
+}
+
+/// The loop around the worker of that name; `None` when there is none.
+pub fn delivery(
+    name: &str,
+    jobs: Jobs,
+    ways: Ways,
+    settings: DeliverySettings,
+) -> Option<Delivery> {
+    let _ = (name, jobs, ways, settings);
+    None
+}
+
+/// The workers as Lambda functions: `_HANDLER` picks, and only what is picked is set up.
+pub fn lambda() -> Registry {
+    WORKERS.iter().fold(Registry::new(), |registry, name| {
+        registry.with(name, move || async move {
+            let settings = Settings::from_environment();
+            let clients = Clients::from_environment().await;
+            let place = Place {
+                clients: clients.clone(),
+                profiles: None,
+                clock: Arc::new(SystemClock),
+            };
+            let ways = Ways::from_settings(&settings, &clients)?;
+            let jobs = jobs(&settings, place).await?;
+            let delivery = delivery(name, jobs, ways, DeliverySettings::default());
+            let delivery =
+                delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
+            let delivery = delivery.recorded(&settings, &clients, PUBLIC_WORDS)?;
+            Ok(delivery.with_metrics(Arc::new(EmfSink::stdout())))
+        })
+    })
+}
