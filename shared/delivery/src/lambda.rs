@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use lambda_runtime_api_client::{Client, body::Body, build_request};
 use millrace_cloud::{Clock, SystemClock};
-use millrace_events::trace_root;
+use millrace_events::{chain, trace_root};
 use serde_json::Value;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -72,17 +72,6 @@ pub enum InitError {
         /// Why.
         source: SetUpError,
     },
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Registry {

@@ -110,18 +110,26 @@ impl Failure {
 
     /// The message followed by every cause, parted by `: `.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let said = error.to_string();
-            if !text.ends_with(&said) {
-                text.push_str(": ");
-                text.push_str(&said);
-            }
-            cause = error.source();
-        }
-        text
+        with_causes(self.message.clone(), self)
     }
+}
+
+/// An error followed by every cause, parted by `: `. A cause that the text ends with is not said again.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    with_causes(error.to_string(), error)
+}
+
+fn with_causes(mut text: String, error: &(dyn Error + 'static)) -> String {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl fmt::Display for Failure {

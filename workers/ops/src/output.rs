@@ -87,20 +87,6 @@ pub(crate) fn docs_link(code: &str) -> Option<String> {
     Some(format!("docs/reasons.md#{reason}"))
 }
 
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// A text on one line, cut to so many characters.
 pub(crate) fn short(text: &str, characters: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");

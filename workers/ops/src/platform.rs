@@ -17,6 +17,7 @@ use millrace_documents::{
     keys::PUBLIC_WORDS,
     registry::{Place, delivery, documents},
 };
+use millrace_events::chain;
 use millrace_local::{
     CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
     Server, Storage,
@@ -26,8 +27,6 @@ use millrace_text::{Child, Extractor, Limits};
 use millrace_vectors::{ScanIndex, VectorIndex};
 use serde_json::Value;
 use thiserror::Error;
-
-use crate::output::chain;
 
 pub use said::Said;
 

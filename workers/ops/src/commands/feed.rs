@@ -8,6 +8,7 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use millrace_delivery::{Expect, Invocation, RecordReport, Report};
+use millrace_events::chain;
 use millrace_text::Child;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::Feed,
     fixture::{self, Fixture, FixtureError, Given, Loaded},
-    output::{self, Ended, Error, chain, docs_link, line},
+    output::{self, Ended, Error, docs_link, line},
     platform::Platform,
     rehearsal::{self, Rehearsal},
 };
