@@ -11,7 +11,7 @@
 mod deaths;
 mod gate;
 mod guards;
-mod history;
+mod histories;
 mod mutations;
 mod schedules;
 mod simulation;
@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use millrace_tests::every_call::{self, EveryCall};
 
+use histories::Product;
 use schedules::Seeds;
 
 /// The promise, proven. Without arguments: a part that takes about a minute.
@@ -41,6 +42,9 @@ struct Arguments {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     from: u64,
+    /// Schedules of this product alone; of --seed it is the documents' unless this says another
+    #[arg(long, value_name = "PRODUCT")]
+    product: Option<Product>,
     /// This one seed; when it fails, the shortest history that still fails
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -84,7 +88,8 @@ fn main() -> ExitCode {
     millrace_delivery::install_panic_hook();
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
-        return one_seed(seed, arguments.trace);
+        let product = arguments.product.unwrap_or(Product::Documents);
+        return one_seed(product, seed, arguments.trace);
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     if arguments.hunt {
@@ -116,13 +121,20 @@ fn main() -> ExitCode {
     if arguments.wants("schedules") {
         let count = arguments.seeds.unwrap_or(arguments.size(30, 120, 3_000));
         let from = arguments.from;
-        let summary = schedules::run(Seeds { from, count });
-        println!("{summary}");
-        summary
-            .violations
-            .iter()
-            .for_each(|line| println!("\n{line}"));
-        failed |= !summary.violations.is_empty();
+        let wanted = |product: &Product| arguments.product.is_none_or(|only| only == *product);
+        for product in Product::ALL.into_iter().filter(wanted) {
+            let summary = schedules::run(Seeds {
+                product,
+                from,
+                count,
+            });
+            println!("{summary}");
+            summary
+                .violations
+                .iter()
+                .for_each(|line| println!("\n{line}"));
+            failed |= !summary.violations.is_empty();
+        }
     }
     if arguments.wants("deaths") {
         let deaths = arguments.deaths.unwrap_or(arguments.size(5, 20, 100));
@@ -142,8 +154,8 @@ fn main() -> ExitCode {
 }
 
 /// Runs one seed, twice: the same seed must be the same run.
-fn one_seed(seed: u64, trace: bool) -> ExitCode {
-    let plan = schedules::plan(seed);
+fn one_seed(product: Product, seed: u64, trace: bool) -> ExitCode {
+    let plan = schedules::plan(product, seed);
     let run = schedules::run_plan(&plan);
     if trace {
         run.trace.iter().for_each(|line| println!("{line}"));

@@ -17,7 +17,7 @@ use millrace_events::mutation::{self, Mutation};
 use millrace_tests::{batches, every_call, sleepers};
 use tokio::runtime::Runtime;
 
-use crate::{guards, schedules};
+use crate::{guards, histories::Product, schedules};
 
 /// How a hunt that found something ends.
 const CAUGHT: i32 = 3;
@@ -107,8 +107,11 @@ pub fn hunt(runtime: &Runtime) {
     let begun = Instant::now();
     let mut seed = 0;
     while begun.elapsed() < PATIENCE {
-        if let Some(violation) = schedules::run_plan(&schedules::plan(seed)).violation {
-            caught(&format!("schedules, seed {seed}"), &violation);
+        for product in Product::ALL {
+            let plan = schedules::plan(product, seed);
+            if let Some(violation) = schedules::run_plan(&plan).violation {
+                caught(&format!("schedules of {product}, seed {seed}"), &violation);
+            }
         }
         seed += 1;
     }

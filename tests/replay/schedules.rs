@@ -13,7 +13,8 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    guards, history,
+    guards,
+    histories::Product,
     simulation::{self, Plan, Run, Trouble},
 };
 
@@ -32,6 +33,7 @@ const PROGRESS_EVERY: u64 = 50;
 /// Which seeds to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Seeds {
+    pub product: Product,
     pub from: u64,
     pub count: u64,
 }
@@ -39,6 +41,7 @@ pub struct Seeds {
 /// What was run, and what came of it.
 #[derive(Debug, Default)]
 pub struct Summary {
+    pub product: Option<Product>,
     pub seeds: u64,
     pub steps: usize,
     pub calls: usize,
@@ -57,8 +60,10 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "every schedule: {} seeds, {} steps of history, {} deliveries, {} calls, {} faults, {} deaths, {} events again, {} sleepers, \
+            "every schedule of {}: {} seeds, {} steps of history, {} deliveries, {} calls, {} faults, {} deaths, {} events again, {} sleepers, \
              {} dead letters replayed, {} violations, {:.0} s",
+            self.product
+                .map_or_else(String::new, |product| product.to_string()),
             self.seeds,
             self.steps,
             self.deliveries,
@@ -74,13 +79,14 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The plan of a seed.
-pub fn plan(seed: u64) -> Plan {
+/// The plan of a product's seed.
+pub fn plan(product: Product, seed: u64) -> Plan {
     let mut chance = StdRng::seed_from_u64(seed);
     let steps = chance.random_range(2..=8);
     Plan {
         seed,
-        history: history::random(&mut chance, steps),
+        product,
+        history: product.random(&mut chance, steps),
         trouble: Trouble::ALL,
     }
 }
@@ -103,7 +109,10 @@ pub fn run(seeds: Seeds) -> Summary {
     let begun = Instant::now();
     let next = AtomicU64::new(seeds.from);
     let stop = AtomicBool::new(false);
-    let summary = Mutex::new(Summary::default());
+    let summary = Mutex::new(Summary {
+        product: Some(seeds.product),
+        ..Summary::default()
+    });
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -115,7 +124,7 @@ pub fn run(seeds: Seeds) -> Summary {
                     }
                     let guarded = (0..GUARDS_PER_SEED)
                         .find_map(|copy| guards::run(seed * GUARDS_PER_SEED + copy));
-                    let plan = plan(seed);
+                    let plan = plan(seeds.product, seed);
                     let run = run_plan(&plan);
                     let differs =
                         seed.is_multiple_of(TWICE_EVERY) && run_plan(&plan).trace != run.trace;
@@ -171,8 +180,8 @@ fn told(plan: &Plan, violation: &str) -> String {
     ];
     lines.extend(plan.history.iter().map(|step| format!("  {step}")));
     let again = format!(
-        "again: cargo test -p millrace-tests --test replay -- --seed {} --trace",
-        plan.seed
+        "again: cargo test -p millrace-tests --test replay -- --product {} --seed {} --trace",
+        plan.product, plan.seed
     );
     lines.push(again);
     lines.join("\n")

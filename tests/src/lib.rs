@@ -7,6 +7,7 @@ pub mod batches;
 pub mod dead_letters;
 pub mod every_call;
 pub mod fixtures;
+pub mod jobs;
 pub mod running;
 pub mod sleepers;
 mod state;

@@ -1,12 +1,11 @@
 //! What must hold meanwhile and in the end, and the operator with the dead letters.
 
-use millrace_documents::invariants::{ALWAYS, AT_REST, Snapshot};
-use millrace_effects::{Invariant, broken};
 use millrace_events::{ParkedRecord, Reason};
-use millrace_tests::{State, workers};
-use serde_json::{Value, json};
+use millrace_tests::State;
+use serde_json::Value;
 
 use super::{Simulation, WHOLE_EVERY};
+use crate::histories::When;
 
 impl Simulation<'_> {
     /// Sends a dead letter to its worker again, and only then takes it out of its queue. With a list: one of those only.
@@ -31,7 +30,7 @@ impl Simulation<'_> {
     /// Worker, reason and subject of every dead letter.
     pub(super) async fn letters(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for worker in workers() {
+        for worker in self.scene.workers() {
             for letter in self.world.receive(&format!("{worker}-dlq")).await {
                 let body = letter.event["Records"][0]["body"].as_str().unwrap();
                 lines.push(letter_line(body));
@@ -43,40 +42,20 @@ impl Simulation<'_> {
         lines
     }
 
-    pub(super) async fn look(&mut self, whole: bool) -> Result<(), String> {
-        let observer = &self.world.observer;
-        for (at, document) in self.documents.iter().enumerate() {
-            let now = if whole {
-                Snapshot::read(observer, document).await
-            } else {
-                Snapshot::glance(observer, document).await
-            };
-            let now = now.map_err(|failure| format!("{document}: {}", failure.chain()))?;
-            self.snapshots[at] = now.after(&self.snapshots[at]);
-        }
-        Ok(())
-    }
-
     pub(super) async fn check_always(&mut self) -> Result<(), String> {
         self.looks += 1;
-        self.look(self.looks.is_multiple_of(WHOLE_EVERY)).await?;
-        self.check(ALWAYS)
+        let whole = self.looks.is_multiple_of(WHOLE_EVERY);
+        self.scene.look(&self.world, whole).await?;
+        self.check(When::Always)
     }
 
-    pub(super) fn check(&self, invariants: &[Invariant<Snapshot>]) -> Result<(), String> {
-        for (document, snapshot) in self.documents.iter().zip(&self.snapshots) {
-            let broken = broken(invariants, snapshot);
-            if !broken.is_empty() {
-                let what = format!("{snapshot:#?}");
-                return Err(format!("{}: {document}\n{what:.4000}", broken.join(", ")));
-            }
-        }
-        Ok(())
+    fn check(&self, when: When) -> Result<(), String> {
+        self.scene.broken(when).map_or(Ok(()), Err)
     }
 
     pub(super) async fn check_rest(&mut self) -> Result<(), String> {
-        self.look(true).await?;
-        for worker in workers() {
+        self.scene.look(&self.world, true).await?;
+        for worker in self.scene.workers() {
             for letter in self.world.receive(&format!("{worker}-dlq")).await {
                 let body = letter.event["Records"][0]["body"].as_str().unwrap();
                 let Some(parked) = ParkedRecord::from_body(body) else {
@@ -96,39 +75,17 @@ impl Simulation<'_> {
                 if !holds_it || Reason::from_code(&parked.reason.code).is_none() {
                     return Err(format!("letters-are-whole: {worker} parked {body:.300}"));
                 }
-                for (document, snapshot) in self.documents.iter().zip(&mut self.snapshots) {
-                    snapshot.has_letter |= parked.subject.contains(document.id.as_str());
-                }
+                self.scene.has_letter(&parked.subject);
                 self.world.put_back(&letter).await;
             }
         }
-        self.check(ALWAYS)?;
-        self.check(AT_REST)
+        self.check(When::Always)?;
+        self.check(When::AtRest)
     }
 
     pub(super) async fn end_state(&self) -> State {
-        let mut state = State::of(&self.world).await;
-        for (key, row) in &mut state.rows {
-            *row = self.seen_from_outside(key, row.take());
-        }
-        // A document of which only a removal is known need not have a row of its own.
-        let removed = json!({"status": {"S": "removed"}});
-        state.rows.retain(|_, row| *row != removed);
-        state
-    }
-
-    /// How a removal was learnt of differs from run to run, and only Millrace reads it; that it is removed does not.
-    pub(super) fn seen_from_outside(&self, key: &str, mut row: Value) -> Value {
-        if !key.starts_with(&self.world.names.progress_table) {
-            return row;
-        }
-        if matches!(row["status"]["S"].as_str(), Some("removed" | "removing")) {
-            return json!({"status": row["status"]});
-        }
-        for private in ["removedThrough", "removedAt", "writtenTitle"] {
-            row.as_object_mut().unwrap().remove(private);
-        }
-        row
+        let state = State::of(&self.world).await;
+        self.scene.seen_from_outside(&self.world, state)
     }
 }
 

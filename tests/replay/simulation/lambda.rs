@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use millrace_delivery::{Invocation, Report};
-use millrace_tests::{Pending, workers};
+use millrace_tests::Pending;
 use rand::{Rng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
@@ -79,7 +79,7 @@ impl Simulation<'_> {
 
     /// Takes whatever has come into the workers' queues.
     pub(super) async fn receive(&mut self) {
-        for worker in workers() {
+        for worker in self.scene.workers() {
             for pending in self.world.receive_for(worker).await {
                 self.counter += 1;
                 let message = Message {

@@ -1,14 +1,20 @@
-//! What people do to documents: a random history, and how it is done to a world.
+//! What people do to documents: a random history, how it is done to a world, and what must hold of it.
 
 use std::{collections::BTreeMap, fmt};
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_documents::{
     Document,
+    invariants::{ALWAYS, AT_REST, Snapshot},
     upload::{NewFile, put_original, put_row},
 };
-use millrace_tests::World;
+use millrace_effects::broken;
+use millrace_tests::{State, World};
 use rand::{Rng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use super::{Scene, When};
 
 /// Documents in a history. Few, so that what is done to one meets what was done to it before.
 const DOCUMENTS: u8 = 2;
@@ -133,25 +139,38 @@ pub fn random(chance: &mut StdRng, steps: usize) -> Vec<Step> {
 }
 
 /// The documents that histories are about.
-pub fn documents() -> Vec<Document> {
+fn documents() -> Vec<Document> {
     let id = |number| format!("3c9d2b7a-51e4-4f0a-8a6b-0d1e2f3a4b{number:02x}");
     (0..DOCUMENTS)
         .map(|number| Document::parse("ada", &id(number)).unwrap())
         .collect()
 }
 
-/// What the platform knows between two steps.
-#[derive(Debug, Default)]
-pub struct Platform {
+/// The documents, what the platform knows between two steps, and what was last seen.
+pub struct Documents {
+    documents: Vec<Document>,
+    snapshots: Vec<Snapshot>,
     /// Rows that are still to be written.
     late: Vec<(NewFile, time::OffsetDateTime)>,
     /// The extension of each document's last upload.
     last: BTreeMap<Document, &'static str>,
 }
 
-impl Platform {
+impl Default for Documents {
+    fn default() -> Self {
+        let documents = documents();
+        Self {
+            snapshots: vec![Snapshot::default(); documents.len()],
+            documents,
+            late: Vec::new(),
+            last: BTreeMap::new(),
+        }
+    }
+}
+
+impl Documents {
     /// Writes the rows of a document, or of all.
-    pub async fn write_rows(&mut self, world: &World, document: Option<&Document>) {
+    async fn write_rows(&mut self, world: &World, document: Option<&Document>) {
         let (now, later) = std::mem::take(&mut self.late)
             .into_iter()
             .partition(|(file, _)| document.is_none_or(|document| file.document == *document));
@@ -164,15 +183,87 @@ impl Platform {
         }
     }
 
-    /// Whether every row is written.
-    pub fn is_done(&self) -> bool {
+    /// How a removal was learnt of differs from run to run, and only Millrace reads it; that it is removed does not.
+    fn row_from_outside(world: &World, key: &str, mut row: Value) -> Value {
+        if !key.starts_with(&world.names.progress_table) {
+            return row;
+        }
+        if matches!(row["status"]["S"].as_str(), Some("removed" | "removing")) {
+            return json!({"status": row["status"]});
+        }
+        for private in ["removedThrough", "removedAt", "writtenTitle"] {
+            row.as_object_mut().unwrap().remove(private);
+        }
+        row
+    }
+}
+
+#[async_trait(?Send)]
+impl Scene for Documents {
+    fn workers(&self) -> &'static [&'static str] {
+        &millrace_documents::WORKERS
+    }
+
+    async fn take(&mut self, step: super::Step, world: &World) {
+        let super::Step::Documents(step) = step;
+        take(step, world, self).await;
+    }
+
+    fn is_done(&self) -> bool {
         self.late.is_empty()
+    }
+
+    async fn finish(&mut self, world: &World) {
+        self.write_rows(world, None).await;
+    }
+
+    async fn look(&mut self, world: &World, whole: bool) -> Result<(), String> {
+        let observer = &world.observer;
+        for (at, document) in self.documents.iter().enumerate() {
+            let now = if whole {
+                Snapshot::read(observer, document).await
+            } else {
+                Snapshot::glance(observer, document).await
+            };
+            let now = now.map_err(|failure| format!("{document}: {}", failure.chain()))?;
+            self.snapshots[at] = now.after(&self.snapshots[at]);
+        }
+        Ok(())
+    }
+
+    fn has_letter(&mut self, subject: &str) {
+        for (document, snapshot) in self.documents.iter().zip(&mut self.snapshots) {
+            snapshot.has_letter |= subject.contains(document.id.as_str());
+        }
+    }
+
+    fn broken(&self, when: When) -> Option<String> {
+        let invariants = match when {
+            When::Always => ALWAYS,
+            When::AtRest => AT_REST,
+        };
+        let seen = self.documents.iter().zip(&self.snapshots);
+        { seen }.find_map(|(document, snapshot)| {
+            let broken = broken(invariants, snapshot);
+            let what = format!("{snapshot:#?}");
+            (!broken.is_empty()).then(|| format!("{}: {document}\n{what:.4000}", broken.join(", ")))
+        })
+    }
+
+    fn seen_from_outside(&self, world: &World, mut state: State) -> State {
+        for (key, row) in &mut state.rows {
+            *row = Self::row_from_outside(world, key, row.take());
+        }
+        // A document of which only a removal is known need not have a row of its own.
+        let removed = json!({"status": {"S": "removed"}});
+        state.rows.retain(|_, row| *row != removed);
+        state
     }
 }
 
 /// Does one step. Every step has a minute of its own, so that two worlds give its uploads the same sequencer, whatever was
 /// written before.
-pub async fn take(step: Step, world: &World, platform: &mut Platform) {
+async fn take(step: Step, world: &World, platform: &mut Documents) {
     world.later();
     let document = &documents()[usize::from(step.document_number())];
     // Somebody who does something with a document has seen his upload end.

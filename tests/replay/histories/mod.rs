@@ -1,0 +1,96 @@
+//! What people do to a product, and what must hold of it: all that the simulation knows of products.
+
+pub mod documents;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use clap::ValueEnum;
+use millrace_tests::{State, World};
+use rand::rngs::StdRng;
+
+/// A product that histories are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Product {
+    Documents,
+}
+
+impl Product {
+    pub const ALL: [Self; 1] = [Self::Documents];
+
+    /// A history of so many steps.
+    pub fn random(self, chance: &mut StdRng, steps: usize) -> Vec<Step> {
+        match self {
+            Self::Documents => {
+                let steps = documents::random(chance, steps);
+                steps.into_iter().map(Step::Documents).collect()
+            }
+        }
+    }
+
+    /// A stage on which nothing has happened yet.
+    pub fn scene(self) -> Box<dyn Scene> {
+        match self {
+            Self::Documents => Box::new(documents::Documents::default()),
+        }
+    }
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Documents => "documents",
+        })
+    }
+}
+
+/// One thing that somebody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Documents(documents::Step),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Documents(step) => step.fmt(f),
+        }
+    }
+}
+
+/// What a history happens to, and what is seen of it.
+#[async_trait(?Send)]
+pub trait Scene {
+    /// The product's workers. Those of other products have nothing to do.
+    fn workers(&self) -> &'static [&'static str];
+
+    /// Does one step.
+    async fn take(&mut self, step: Step, world: &World);
+
+    /// Whether something of an earlier step is still to be done.
+    fn is_done(&self) -> bool;
+
+    /// Does what is still to be done of earlier steps.
+    async fn finish(&mut self, world: &World);
+
+    /// Looks at everything, or only at what changes most.
+    async fn look(&mut self, world: &World, whole: bool) -> Result<(), String>;
+
+    /// A dead letter tells of this subject.
+    fn has_letter(&mut self, subject: &str);
+
+    /// What does not hold of what was last seen, by name, and what was seen.
+    fn broken(&self, when: When) -> Option<String>;
+
+    /// The end state as the promise speaks of it: without what may differ from run to run.
+    fn seen_from_outside(&self, world: &World, state: State) -> State;
+}
+
+/// What must hold when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At every moment.
+    Always,
+    /// When nothing is under way.
+    AtRest,
+}
