@@ -6,7 +6,7 @@ use std::{
 };
 
 use millrace_cloud::Bucket;
-use millrace_local::template::Table;
+use millrace_local::template::{Holding, Table};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,7 +21,7 @@ const OF_WRITING: [&str; 2] = ["updatedAt", "revision"];
 /// Rows, objects, index entries and dead letters, in a form that compares. Times and counts of writing are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Rows by table and key. Tables whose rows expire hold nothing that must stay: caches are left out.
+    /// Rows by table and key. Tables that the template calls caches hold nothing that must stay: they are left out.
     pub rows: BTreeMap<String, Value>,
     /// Objects by key: content, generation.
     pub objects: BTreeMap<String, (String, Option<String>)>,
@@ -38,7 +38,7 @@ impl State {
         for table in TEMPLATE
             .tables
             .iter()
-            .filter(|table| table.ttl_attribute.is_none())
+            .filter(|table| table.holds == Holding::Record)
         {
             rows.extend(rows_of(world, table));
         }

@@ -21,9 +21,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use model::{
-    Bucket, Destination, FailureReports, Function, FunctionConfig, Mapping, Notification, OnError,
-    Queue, QueueMapping, Redrive, Rule, StartingPosition, StreamMapping, Subscription, Table,
-    Target, Template, Topic,
+    Bucket, Destination, FailureReports, Function, FunctionConfig, Holding, Mapping, Notification,
+    OnError, Queue, QueueMapping, Redrive, Rule, StartingPosition, StreamMapping, Subscription,
+    Table, Target, Template, Topic,
 };
 pub use problems::{Problem, TemplateError};
 

@@ -89,8 +89,19 @@ pub struct Table {
     pub create: Value,
     /// The attribute that says when a row expires.
     pub ttl_attribute: Option<String>,
+    /// What becomes of the world if it is emptied.
+    pub holds: Holding,
     /// Whether it has a stream.
     pub has_stream: bool,
+}
+
+/// What a table's rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// What must not be lost.
+    Record,
+    /// What is computed again when it is not there: `Metadata: {Millrace: {Holds: cache}}`.
+    Cache,
 }
 
 /// A queue.

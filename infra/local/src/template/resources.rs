@@ -16,6 +16,8 @@ const LIST: Shape = Shape::List(&Shape::Scalar);
 pub(super) struct Resource<'a> {
     pub(super) logical_id: &'a str,
     pub(super) name: String,
+    /// What its `Metadata` says to Millrace.
+    pub(super) metadata: Option<Fields<'a>>,
     pub(super) properties: Fields<'a>,
 }
 
@@ -27,7 +29,9 @@ pub(super) fn read(template: &mut Template, root: &Node, scope: &Scope<'_>) {
         let outer = Fields::new(scope.problems(), &entry.value, &path);
         let type_name = outer.required_text("Type");
         outer.node("Properties");
-        outer.node("Metadata");
+        let metadata = outer
+            .map("Metadata")
+            .and_then(|metadata| metadata.map("Millrace"));
         outer.text("Condition");
         outer.choice(
             "DeletionPolicy",
@@ -74,6 +78,7 @@ pub(super) fn read(template: &mut Template, root: &Node, scope: &Scope<'_>) {
         let resource = Resource {
             logical_id: &entry.key,
             name,
+            metadata,
             properties: Fields::new(scope.problems(), &properties, path),
         };
         if let Some(property) = kind.name_property() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fields, Shape};
-use super::model::{Bucket, Notification, Table};
+use super::model::{Bucket, Holding, Notification, Table};
 use super::resources::Resource;
 
 const SCALAR: Shape = Shape::Scalar;
@@ -249,11 +249,21 @@ pub(super) fn table(resource: Resource<'_>) -> Table {
     });
     fields.idle(IDLE_TABLE);
     fields.finish();
+    let holds = resource.metadata.and_then(|metadata| {
+        metadata.required_text("Holds");
+        let holds = metadata.choice("Holds", &["cache"]);
+        metadata.finish();
+        holds
+    });
     Table {
         logical_id: resource.logical_id.to_owned(),
         name: resource.name,
         create: Value::Object(create),
         ttl_attribute,
+        holds: match holds {
+            Some(_) => Holding::Cache,
+            None => Holding::Record,
+        },
         has_stream: view.is_some(),
     }
 }
