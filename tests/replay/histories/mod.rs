@@ -64,6 +64,11 @@ pub trait Scene {
     /// The product's workers. Those of other products have nothing to do.
     fn workers(&self) -> &'static [&'static str];
 
+    /// Whether a step must wait until everything that was done before it has been handled.
+    fn waits(&self, _next: Step) -> bool {
+        false
+    }
+
     /// Does one step.
     async fn take(&mut self, step: Step, world: &World);
 

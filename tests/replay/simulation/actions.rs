@@ -8,6 +8,8 @@ use super::{
     lambda::Message, moves_something,
 };
 
+use crate::histories::Step;
+
 impl Simulation<'_> {
     /// What to do next. `None`: nothing can be done now.
     pub(super) fn choose(&mut self) -> Option<Action> {
@@ -45,11 +47,14 @@ impl Simulation<'_> {
         if trouble.sleepers && self.hands.values().flatten().any(|message| message.busy) {
             can.push((1, Action::Expire));
         }
-        let more = self.taken < self.plan.history.len();
-        let quiet = can.is_empty() && self.running.is_empty() && self.next_due().is_none();
-        if !self.scene.is_done() && (quiet || trouble.overlap) {
+        let nothing_runs = can.is_empty() && self.running.is_empty();
+        let quiet = nothing_runs && self.next_due().is_none();
+        let next = self.plan.history.get(self.taken);
+        let overlaps = |step: &Step| trouble.overlap && !self.scene.waits(*step);
+        // What is still to be done may be what everything waits for.
+        if !self.scene.is_done() && (nothing_runs || trouble.overlap) {
             can.push((3, Action::Finish));
-        } else if more && (quiet || trouble.overlap) {
+        } else if next.is_some_and(|step| quiet || overlaps(step)) {
             can.push((2, Action::Step));
         }
         if !self.running.is_empty() && trouble.crashes {

@@ -30,6 +30,8 @@ use crate::platform::{Home, OpenFailed, Platform};
 
 /// What begins a placeholder for a file's entity tag; `}` ends it.
 const ETAG: &str = "${etag:";
+/// What begins a placeholder for so many letters, for rows as large as they can be; `}` ends it.
+const FILLER: &str = "${filler:";
 /// A fixture's delivery may take so long.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
@@ -52,8 +54,8 @@ pub enum FixtureError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A placeholder is not closed.
-    #[error("{}: a placeholder begins with {ETAG} and has no closing brace", file.display())]
+    /// A placeholder is not closed, or has no number.
+    #[error("{}: a placeholder begins with {ETAG} or {FILLER} and has no closing brace, or no number", file.display())]
     OpenPlaceholder {
         /// The file.
         file: PathBuf,
@@ -157,7 +159,7 @@ fn read(file: &Path) -> Result<String, FixtureError> {
     })
 }
 
-/// Puts the entity tags of files in their places: in the text, because a body within a body has them too.
+/// Puts the entity tags of files and fillers in their places: in the text, because a body within a body has them too.
 fn fill_in(text: &str, file: &Path) -> Result<String, FixtureError> {
     let folder = product_folder(file);
     let unclosed = || FixtureError::OpenPlaceholder {
@@ -181,7 +183,21 @@ fn fill_in_with(
         rest = after;
     }
     filled.push_str(rest);
-    Ok(filled)
+    fill_in_letters(&filled).ok_or_else(unclosed)
+}
+
+/// `${filler:N}` is N times the letter x. `None` when one has no end or no number.
+fn fill_in_letters(text: &str) -> Option<String> {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(FILLER) {
+        let (number, after) = behind.split_once('}')?;
+        filled.push_str(before);
+        filled.push_str(&"x".repeat(number.parse().ok()?));
+        rest = after;
+    }
+    filled.push_str(rest);
+    Some(filled)
 }
 
 fn read_bytes(file: &Path) -> Result<Vec<u8>, FixtureError> {
