@@ -5,7 +5,9 @@
 //! the fences are too: a platform's write replaces a whole row, and a fence in it would be gone.
 
 pub mod context;
+pub mod decision;
 pub mod registry;
+pub mod window;
 
 pub use context::{Jobs, Names, SetupError};
 pub use registry::WORKERS;
