@@ -12,6 +12,7 @@
 mod batching;
 mod bedrock;
 mod cache;
+mod disk;
 mod embedder;
 mod embedding;
 mod guarded;
@@ -29,6 +30,7 @@ pub mod settings;
 pub use crate::{
     bedrock::BedrockEmbedder,
     cache::{CacheTable, EmbeddingCache, Keeping, content_hash},
+    disk::Durability,
     embedder::Embedder,
     embedding::{DIMENSIONS, Embedding, EmbeddingError, ModelId},
     guarded::{GuardedEmbedder, GuardedIndex},
@@ -37,6 +39,9 @@ pub use crate::{
     openai::{Limits, OpenAiEmbedder},
     opensearch::{Auth, Engine, OpenSearchIndex, Service},
     overlay::{IndexChange, OverlayIndex, Told},
-    points::{Field, Fields, Filter, Found, Point, PointIndex},
-    scan::{Durability, ScanIndex},
+    points::{
+        Field, Fields, Filter, Found, OverlayPoints, Point, PointChange, PointIndex, PointTold,
+        ScanPoints, ScanSettings,
+    },
+    scan::ScanIndex,
 };

@@ -1,6 +1,9 @@
 //! Which embedder and which index a function's settings name.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use millrace_cloud::{Clients, SettingError, Settings};
 use millrace_events::Failure;
@@ -12,8 +15,8 @@ use crate::{
     hashed::HashedEmbedder,
     index::VectorIndex,
     openai::OpenAiEmbedder,
-    opensearch::{Auth, OpenSearchIndex},
-    points::PointIndex,
+    opensearch::{Auth, OpenSearchIndex, is_index_name},
+    points::{PointIndex, ScanPoints},
     scan::ScanIndex,
 };
 
@@ -65,10 +68,51 @@ pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorInd
 
 /// The index of points that the settings name.
 pub fn points(settings: &Settings, clients: &Clients) -> Result<Arc<dyn PointIndex>, SetupError> {
+    let name = settings
+        .optional("MILLRACE_PROFILE_INDEX_NAME")
+        .unwrap_or("employee-profiles");
+    if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
+        return Ok(Arc::new(ScanPoints::open(&points_folder(
+            Path::new(folder),
+            name,
+        )?)?));
+    }
     let _ = clients;
     settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
     Err(SetupError::Vectors(Failure::permanent(
         millrace_events::reason::INDEX_REJECTED,
-        "there is no index of points yet",
+        "points in OpenSearch are not there yet",
     )))
+}
+
+/// Where in the folder of embedded indexes the points of this name are.
+///
+/// # Errors
+/// When the name cannot be one of an index.
+pub fn points_folder(folder: &Path, name: &str) -> Result<PathBuf, SettingError> {
+    if !is_index_name(name) || name == "users" {
+        return Err(SettingError::Invalid {
+            name: "MILLRACE_PROFILE_INDEX_NAME",
+            value: name.to_owned(),
+            expected: "lower-case letters, digits, '-' and '_'",
+        });
+    }
+    Ok(folder.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_points_is_inside_the_folder_of_indexes() {
+        let folder = Path::new("indexes");
+        let inside = points_folder(folder, "employee-profiles").unwrap();
+        assert_eq!(inside, folder.join("employee-profiles"));
+        for wrong in ["", "..", "/tmp", "a/b", "users", "A"] {
+            assert!(points_folder(folder, wrong).is_err(), "{wrong}");
+        }
+    }
 }

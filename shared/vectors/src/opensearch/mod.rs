@@ -17,6 +17,7 @@ use millrace_events::{Failure, reason};
 use opensearch::http::Method;
 use serde_json::{Value, json};
 
+pub(crate) use self::wire::is_index_name;
 pub use self::wire::{Auth, Service};
 use self::{
     documents::{Generations, Kept},

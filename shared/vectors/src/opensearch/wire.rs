@@ -244,7 +244,8 @@ fn said(body: &str) -> String {
     }
 }
 
-fn is_index_name(name: &str) -> bool {
+/// Whether an index may have this name. It is no path either.
+pub(crate) fn is_index_name(name: &str) -> bool {
     let is_plain = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
     };

@@ -4,8 +4,9 @@ use std::{cmp::Ordering, collections::HashMap};
 
 use millrace_events::{Failure, reason};
 
-use super::log::{Action, Log, News};
+use super::action::Action;
 use crate::{
+    disk::{Log, News, Record, mismatch},
     embedding::Embedding,
     index::{Entry, Hit},
     kernel,
@@ -55,33 +56,31 @@ impl Shelf {
 
     /// Takes in what the log has gained.
     pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
-        let Some(log) = &mut self.log else {
+        let Some(mut log) = self.log.take() else {
             return Ok(());
         };
-        let records = match log.read_news()? {
-            News::Nothing => return Ok(()),
-            News::More(records) => records,
-            News::Everything(records) => {
+        let read = log.read_news(|news| match news {
+            News::Restart => {
                 self.clear();
-                records
+                Ok(())
             }
-        };
-        for (action, bytes) in records {
-            if let Err(failure) = self.check(&action) {
-                // Half a log is not to be searched: the next call begins anew, and fails as this one.
-                self.clear();
-                self.log.iter_mut().for_each(Log::forget);
-                return Err(failure);
+            News::Record(action, bytes) => {
+                self.check(&action)?;
+                self.apply(action, bytes);
+                Ok(())
             }
-            self.apply(action, bytes);
+        });
+        if read.is_err() {
+            self.clear();
         }
-        Ok(())
+        self.log = Some(log);
+        read
     }
 
+    /// Without its log, which whoever clears it has in hand.
     fn clear(&mut self) {
-        let log = self.log.take();
         let user_id = std::mem::take(&mut self.user_id);
-        *self = Self::new(&user_id, log);
+        *self = Self::new(&user_id, None);
     }
 
     /// Writes the actions down, then applies them; answers how many entries were removed.
@@ -201,16 +200,20 @@ impl Shelf {
         if log.end() < MIN_COMPACTION_BYTES || self.live_bytes * 2 > log.end() {
             return;
         }
-        let records =
-            (0..self.rows.len()).map(|place| Action::Put(Box::new(self.entry(place))).to_record());
-        let compacted = records
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|records| match &mut self.log {
-                Some(log) => log.replace(&records.concat()),
-                None => Ok(()),
-            });
-        if let Err(failure) = compacted {
+        if let Err(failure) = self.compact() {
             tracing::warn!(error = %failure.chain(), "could not compact a user's vectors");
+        }
+    }
+
+    fn compact(&mut self) -> Result<(), Failure> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let mut rewrite = log.rewrite()?;
+        for place in 0..self.rows.len() {
+            rewrite.add(&Action::Put(Box::new(self.entry(place))).to_record()?)?;
+        }
+        match &mut self.log {
+            Some(log) => log.replace(rewrite),
+            None => Ok(()),
         }
     }
 
@@ -312,10 +315,4 @@ fn parted(entry: Entry) -> (Hit, Embedding) {
         created_at: entry.created_at,
     };
     (hit, entry.embedding)
-}
-
-fn mismatch(kept: usize, given: usize) -> Failure {
-    let message =
-        format!("the index keeps vectors of {kept} dimensions, and was given one of {given}");
-    Failure::permanent(reason::MODEL_MISMATCH, message)
 }

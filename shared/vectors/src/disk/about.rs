@@ -14,13 +14,13 @@ use crate::embedding::ModelId;
 
 /// The model and the dimensions of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct About {
+pub(crate) struct About {
     model: String,
     dimensions: usize,
 }
 
 impl About {
-    pub(super) fn new(model: &ModelId, dimensions: usize) -> Self {
+    pub(crate) fn new(model: &ModelId, dimensions: usize) -> Self {
         Self {
             model: model.as_str().to_owned(),
             dimensions,
@@ -28,7 +28,7 @@ impl About {
     }
 
     /// What the folder says; `None` when no index was made in it yet.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Failure> {
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Failure> {
         let path = path_in(folder);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -45,7 +45,7 @@ impl About {
     }
 
     /// Whole or not at all: written beside its place, then renamed.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), Failure> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Failure> {
         let path = path_in(folder);
         let beside = path.with_extension("json.new");
         let text = serde_json::json!(self).to_string();
@@ -58,7 +58,7 @@ impl About {
         write().map_err(|error| unavailable("write", &path, error))
     }
 
-    pub(super) fn fits(&self, asked: &Self) -> Result<(), Failure> {
+    pub(crate) fn fits(&self, asked: &Self) -> Result<(), Failure> {
         if self == asked {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl About {
         Err(Failure::permanent(reason::MODEL_MISMATCH, message))
     }
 
-    pub(super) fn fits_dimensions(&self, dimensions: usize) -> Result<(), Failure> {
+    pub(crate) fn fits_dimensions(&self, dimensions: usize) -> Result<(), Failure> {
         self.fits(&Self {
             model: self.model.clone(),
             dimensions,

@@ -4,10 +4,23 @@
 //! an id, and finds every one that qualifies. What is found does not depend on the order in which points were put:
 //! each carries a revision, and an older one never replaces a newer.
 
+mod action;
+mod book;
+mod columns;
+mod matrix;
+mod overlay;
+mod scan;
+mod segment;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use millrace_events::Failure;
+use millrace_events::{Failure, reason};
+
+pub use self::{
+    overlay::{OverlayPoints, PointChange, PointTold},
+    scan::{ScanPoints, ScanSettings},
+};
 
 use crate::embedding::{Embedding, ModelId};
 
@@ -36,6 +49,22 @@ pub struct Point {
     pub embedding: Embedding,
     /// What filters look at.
     pub fields: Fields,
+}
+
+impl Point {
+    /// # Errors
+    /// `index-rejected`, naming the field, when a number is not finite.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for (name, field) in &self.fields {
+            if let Field::Number(number) = field
+                && !number.is_finite()
+            {
+                let message = format!("the field {name} of a point is not a finite number");
+                return Err(Failure::permanent(reason::INDEX_REJECTED, message));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a point must be to be found. A field that is not there, or of another kind, is neither equal to anything nor
@@ -80,6 +109,16 @@ pub struct Found {
     pub revision: u64,
     /// The cosine of the angle to the query, −1 to 1.
     pub score: f32,
+}
+
+/// Best first, equal ones by id; of one id the newest state only.
+pub(crate) fn sort_found(found: &mut Vec<Found>) {
+    found.sort_unstable_by(|left, right| {
+        let by_id = left.id.cmp(&right.id);
+        by_id.then_with(|| right.revision.cmp(&left.revision))
+    });
+    found.dedup_by(|later, earlier| later.id == earlier.id);
+    found.sort_by(|left, right| right.score.total_cmp(&left.score));
 }
 
 /// Keeps points, and finds every one that passes a filter and is near enough to a vector.

@@ -7,6 +7,11 @@
 //! The only module with `unsafe`: a function compiled for AVX may only run where there is AVX.
 #![allow(unsafe_code)]
 
+mod lines;
+
+use lines::Dots;
+pub(crate) use lines::{LANES, Line, exact, lines_for, lines_of};
+
 /// Computes for every row in `rows` (row after row, each as long as `query`) its dot product with `query`.
 pub(crate) fn dots(rows: &[f32], query: &[f32]) -> Vec<f32> {
     if query.is_empty() {
@@ -29,6 +34,54 @@ pub(crate) fn dots(rows: &[f32], query: &[f32]) -> Vec<f32> {
     }
     dots_portable(rows, query, &mut out);
     out
+}
+
+/// How far a dot product of [`dots_at`] can be from the exact one, for vectors of about length one.
+///
+/// Summing n products in any order in floating point is wrong by at most nu / (1 − nu) times the sum of their sizes, u being half the
+/// distance between neighbouring numbers around one, 2⁻²⁴ (Higham, *Accuracy and Stability of Numerical Algorithms*, 3.1);
+/// and that sum is at most the product of the lengths (Cauchy and Schwarz).
+pub(crate) fn rounding(dimensions: usize) -> f64 {
+    let nu =
+        (dimensions.next_multiple_of(LANES) as f64 + LANES as f64) * f64::from(f32::EPSILON) / 2.0;
+    LENGTHS * nu / (1.0 - nu)
+}
+
+/// More than the product of the lengths of two embeddings, each of length one up to its rounding.
+const LENGTHS: f64 = 1.001;
+
+/// Computes for some rows of a matrix, whose rows are as long as `query`, their dot products with it.
+pub(crate) fn dots_at(matrix: &[Line], places: &[u32], query: &[Line], out: &mut [f32]) {
+    let dots = Dots {
+        matrix,
+        places,
+        query,
+    };
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has the feature that `lines_avx512` is compiled for.
+            return unsafe { lines_avx512(&dots, out) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            // SAFETY: the processor has both features that `lines_avx2` is compiled for.
+            return unsafe { lines_avx2(&dots, out) };
+        }
+    }
+    dots.write::<4>(out, |x, y, sum| x * y + sum);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn lines_avx512(dots: &Dots<'_>, out: &mut [f32]) {
+    dots.write::<8>(out, f32::mul_add);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn lines_avx2(dots: &Dots<'_>, out: &mut [f32]) {
+    dots.write::<4>(out, f32::mul_add);
 }
 
 /// The dot product of two vectors of equal length.
