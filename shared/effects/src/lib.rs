@@ -21,4 +21,4 @@ pub use contribution::{Contribution, Ledger, Shares, commit_contributions, rebui
 pub use expression::{When, key};
 pub use fence::Fence;
 pub use invariant::{Invariant, broken};
-pub use write::{Committed, Row, Table, Update, Write};
+pub use write::{Committed, Row, Table, Update, Updated, Write};

@@ -15,6 +15,9 @@ use millrace_cloud::{classify, retry::Retry};
 use millrace_events::{Failure, mutation, reason};
 use tokio::time::Instant;
 
+mod single;
+
+pub use self::single::Updated;
 pub use crate::expression::Row;
 use crate::expression::{Placeholders, When};
 

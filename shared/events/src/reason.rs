@@ -115,6 +115,19 @@ reasons! {
     MALFORMED_ARTEFACT = "malformed-artefact";
     /// An artefact is not there although the document's progress says so.
     ARTEFACT_MISSING = "artefact-missing";
+    // Jobs
+    /// A row is not as the data model says; the message names the attribute.
+    MALFORMED_ROW = "malformed-row";
+    /// An hourly rate that is missing, negative or no number, or whose least is above its greatest.
+    INVALID_RATE = "invalid-rate";
+    /// The job has neither a title nor a description.
+    EMPTY_TEXT = "empty-text";
+    /// The row would be larger than a table takes.
+    ROW_TOO_LARGE = "row-too-large";
+    /// The employee who was selected works for somebody else, or is gone.
+    EMPLOYEE_NOT_AVAILABLE = "employee-not-available";
+    /// Somebody else was selected for the job before.
+    ALREADY_DECIDED = "already-decided";
     // Embedding and index
     /// The embedder refused the request.
     EMBEDDER_REJECTED = "embedder-rejected";

@@ -8,6 +8,8 @@ use millrace_events::Failure;
 use millrace_vectors::{CacheTable, Embedder, EmbeddingCache, Keeping, PointIndex};
 use thiserror::Error;
 
+use crate::progress::ProgressStore;
+
 /// How long a profile's embedding is kept.
 pub const PROFILE_CACHED: Keeping = Keeping {
     kept: time::Duration::days(30),
@@ -125,6 +127,8 @@ pub struct Jobs {
     pub clients: Clients,
     /// The tables.
     pub table: Table,
+    /// Jobs' progress.
+    pub progress: ProgressStore,
     /// Embeddings by text.
     pub cache: EmbeddingCache,
     /// Turns texts into vectors.
@@ -143,8 +147,10 @@ impl Jobs {
             key: "textHash",
             expires: "ttl",
         };
+        let table = Table::new(parts.clients.dynamodb.clone());
         Self {
-            table: Table::new(parts.clients.dynamodb.clone()),
+            progress: ProgressStore::new(table.clone(), &names.progress),
+            table,
             cache: EmbeddingCache::new(parts.clients.dynamodb.clone(), cache),
             names: Arc::new(names),
             rules,

@@ -4,9 +4,15 @@
 //! streams. What the workers know of a person or a job beyond the platform's rows is in tables of their own, where
 //! the fences are too: a platform's write replaces a whole row, and a fence in it would be gone.
 
+pub mod attributes;
 pub mod context;
 pub mod decision;
+pub mod fields;
+pub mod language;
+pub mod notice;
+pub mod progress;
 pub mod registry;
+pub mod rows;
 pub mod window;
 
 pub use context::{Jobs, Names, SetupError};
