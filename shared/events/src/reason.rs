@@ -128,6 +128,8 @@ reasons! {
     EMPLOYEE_NOT_AVAILABLE = "employee-not-available";
     /// Somebody else was selected for the job before.
     ALREADY_DECIDED = "already-decided";
+    /// The response is to a job that has no row and was never scored.
+    UNKNOWN_JOB = "unknown-job";
     // Embedding and index
     /// The embedder refused the request.
     EMBEDDER_REJECTED = "embedder-rejected";

@@ -39,6 +39,8 @@ pub struct Names {
     pub profiles: String,
     /// What Millrace knows of each job: fence, round of scoring, responses, decision.
     pub progress: String,
+    /// What people are told about responses, kept before it is published.
+    pub notices: String,
     /// The topic of notifications.
     pub topic: String,
     /// The queue of windows that are to be closed.
@@ -60,6 +62,7 @@ impl Names {
             candidates: name("MILLRACE_CANDIDATES_TABLE")?,
             profiles: name("MILLRACE_PROFILES_TABLE")?,
             progress: name("MILLRACE_JOB_PROGRESS_TABLE")?,
+            notices: name("MILLRACE_NOTICES_TABLE")?,
             topic: name("MILLRACE_NOTIFICATIONS_TOPIC_ARN")?,
             close_window_queue: name("MILLRACE_CLOSE_WINDOW_QUEUE_URL")?,
         })

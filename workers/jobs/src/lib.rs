@@ -5,15 +5,24 @@
 //! the fences are too: a platform's write replaces a whole row, and a fence in it would be gone.
 
 pub mod attributes;
+mod choosing;
+pub mod close_window;
 pub mod context;
 pub mod decision;
 pub mod fields;
 pub mod language;
 pub mod notice;
+mod outbox;
 pub mod progress;
+pub mod projection;
+pub mod record_response;
 pub mod registry;
+mod release;
+pub mod responses;
 pub mod rows;
+pub mod settle_job;
 pub mod window;
+mod withdrawal;
 
 pub use context::{Jobs, Names, SetupError};
 pub use registry::WORKERS;

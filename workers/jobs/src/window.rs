@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use time::OffsetDateTime;
 
+use crate::rows;
+
 /// SQS delays a message by so much at most; a longer window is waited for in several steps.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
@@ -19,6 +21,18 @@ pub struct Response {
     pub employee_id: String,
     /// When.
     pub responded_at: OffsetDateTime,
+}
+
+impl Response {
+    /// Of a row in the matches table. Times are kept in whole milliseconds, as rows write them.
+    pub fn of(row: &rows::Response) -> Self {
+        let at = row.responded_at.to_offset(time::UtcOffset::UTC);
+        let whole = at.replace_millisecond(at.millisecond());
+        Self {
+            employee_id: row.employee_id.clone(),
+            responded_at: whole.unwrap_or(at),
+        }
+    }
 }
 
 /// All that are known, by response id.

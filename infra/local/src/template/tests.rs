@@ -77,7 +77,7 @@ fn the_deployed_template_loads_without_a_problem() {
         caches,
         ["ai-assistant-embedding-cache", "jetbond-embeddings"]
     );
-    assert_eq!(template.tables.len(), 11);
+    assert_eq!(template.tables.len(), 12);
     assert_eq!(template.rules.len(), 2);
     let topics: Vec<&str> = template
         .topics
