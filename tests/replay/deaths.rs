@@ -102,7 +102,12 @@ pub async fn run(deaths: usize, seed: u64) -> Summary {
     let mut chance = StdRng::seed_from_u64(seed);
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
-    let names = Platform::open_owned(&data).await.unwrap().names().clone();
+    let names = Platform::open_owned(&data)
+        .await
+        .unwrap()
+        .names()
+        .documents
+        .clone();
     let mut platform = up(PROGRAM, &data);
     let uploads = tokio::spawn(upload_all(data.clone(), names.clone(), files));
     for _ in 0..deaths {
@@ -136,6 +141,7 @@ pub async fn run(deaths: usize, seed: u64) -> Summary {
     for number in 0..files {
         let document = document_of(&user, &format!("report-{number}")).unwrap();
         let list = platform
+            .products()
             .documents()
             .bucket()
             .get(&document.metadata())
@@ -150,6 +156,7 @@ pub async fn run(deaths: usize, seed: u64) -> Summary {
             .collect();
         expected.sort();
         let mut indexed = platform
+            .products()
             .documents()
             .index()
             .document_chunks("ada", document.id.as_str())

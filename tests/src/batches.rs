@@ -93,12 +93,12 @@ async fn world_with_batches() -> World {
             "fileName": {"S": "wheel.txt"}, "fileType": {"S": "text/plain"},
             "uploadDate": {"S": "2026-11-21T03:59:59.000Z"}, "status": {"S": "processing"},
         });
-        let request = json!({"TableName": world.names.documents_table, "Item": row});
+        let request = json!({"TableName": world.names.documents.documents_table, "Item": row});
         let dynamo = &world.services().dynamo;
         dynamo.call_json("PutItem", &request).unwrap();
         let key = document(DOCUMENTS + number);
         let key = json!({"userId": {"S": key.user.as_str()}, "documentId": {"S": key.id.as_str()}});
-        let request = json!({"TableName": world.names.documents_table, "Key": key});
+        let request = json!({"TableName": world.names.documents.documents_table, "Key": key});
         dynamo.call_json("DeleteItem", &request).unwrap();
     }
     world

@@ -180,7 +180,7 @@ pub async fn fill(data: &Path, count: u32) -> Filled {
 
 /// Rows that were there and are gone: what the stream says of their removal.
 async fn removed_rows(platform: &Platform, count: usize) -> Vec<Value> {
-    let table = &platform.names().documents_table;
+    let table = &platform.names().documents.documents_table;
     let dynamodb = &platform.clients().dynamodb;
     let key = |number: usize| AttributeValue::S(document_id(u32::try_from(number).unwrap()));
     let user = || AttributeValue::S("bob".to_owned());
@@ -236,7 +236,7 @@ pub async fn applied(clients: &Clients, progress_table: &str) -> BTreeMap<u32, u
 /// left.
 pub async fn verify(data: &Path, filled: Filled) {
     let platform = Platform::open_owned(data).await.unwrap();
-    let table = &platform.names().progress_table;
+    let table = &platform.names().documents.progress_table;
     let counts = applied(platform.clients(), table).await;
     assert_eq!(
         counts,

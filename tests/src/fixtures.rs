@@ -66,7 +66,7 @@ fn read(file: &Path, product: &Path, worker: &'static str) -> Recorded {
 impl Recorded {
     /// Makes a world what the fixture begins with.
     pub async fn set_up(&self, world: &World) {
-        let bucket = &world.names.bucket;
+        let bucket = &world.names.documents.bucket;
         let put = fixture::put(&self.fixture.given, &self.folder, &world.clients, bucket).await;
         put.unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }

@@ -8,12 +8,15 @@ pub mod dead_letters;
 pub mod every_call;
 pub mod fixtures;
 pub mod jobs;
+mod notifications;
 pub mod running;
 pub mod sleepers;
 mod state;
 mod tapped_index;
+mod tapped_points;
 mod world;
 
 pub use state::{DeadLetter, State, dead_letters};
 pub use tapped_index::{Indexed, TappedIndex};
+pub use tapped_points::{IndexedPoint, TappedPoints};
 pub use world::{NOW, Pending, TEMPLATE, World, has_failed, settings_of, stream_workers, workers};

@@ -76,7 +76,7 @@ async fn run(copies: usize) {
             };
             upload(
                 platform.clients(),
-                platform.names(),
+                &platform.names().documents,
                 file,
                 SystemClock.now(),
             )
@@ -90,6 +90,7 @@ async fn run(copies: usize) {
     let mut pages = 0;
     for document in &documents {
         let progress = platform
+            .products()
             .documents()
             .progress()
             .read(document)

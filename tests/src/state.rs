@@ -10,7 +10,8 @@ use millrace_local::template::{Holding, Table};
 use serde_json::{Value, json};
 
 use crate::{
-    World,
+    IndexedPoint, World,
+    notifications::heard,
     tapped_index::Indexed,
     world::{Pending, TEMPLATE},
 };
@@ -18,15 +19,19 @@ use crate::{
 /// Attributes that count or time the writing itself.
 const OF_WRITING: [&str; 2] = ["updatedAt", "revision"];
 
-/// Rows, objects, index entries and dead letters, in a form that compares. Times and counts of writing are left out.
+/// Rows, objects, entries of the indexes, notifications and dead letters, in a form that compares. Times and counts of writing are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     /// Rows by table and key. Tables that the template calls caches hold nothing that must stay: they are left out.
     pub rows: BTreeMap<String, Value>,
     /// Objects by key: content, generation.
     pub objects: BTreeMap<String, (String, Option<String>)>,
-    /// What is in the index.
+    /// What is in the index of chunks.
     pub entries: Vec<Indexed>,
+    /// What is in the index of profiles.
+    pub points: Vec<IndexedPoint>,
+    /// What was published, by its id: what a subscriber that drops repeated ids has seen. More than one form of it is wrong.
+    pub notifications: BTreeMap<String, BTreeSet<String>>,
     /// Id, worker, reason code and subject of each distinct dead letter.
     pub letters: BTreeSet<String>,
 }
@@ -62,6 +67,8 @@ impl State {
             rows,
             objects,
             entries: world.index.entries().await,
+            points: world.points.entries().await,
+            notifications: heard(world).await,
             letters,
         }
     }
@@ -71,6 +78,20 @@ impl State {
         let mut found = Vec::new();
         compare(&mut found, "row", &self.rows, &expected.rows);
         compare(&mut found, "object", &self.objects, &expected.objects);
+        let points = |state: &Self| -> BTreeMap<String, IndexedPoint> {
+            let points = state.points.iter();
+            points
+                .map(|point| (point.id.clone(), point.clone()))
+                .collect()
+        };
+        compare(&mut found, "point", &points(self), &points(expected));
+        let (here, there) = (&self.notifications, &expected.notifications);
+        compare(&mut found, "notification", here, there);
+        for (id, forms) in here.iter().filter(|(_, forms)| forms.len() > 1) {
+            found.push(format!(
+                "notification {id} was published in several forms: {forms:?}"
+            ));
+        }
         let set = |state: &Self| -> BTreeMap<String, ()> {
             let entries = state.entries.iter();
             let entries = entries.map(|entry| (format!("index entry {entry:?}"), ()));

@@ -73,7 +73,7 @@ impl TappedIndex {
 }
 
 /// As the OpenSearch index tells it.
-fn failure<T>(lost: Lost<T>) -> Failure {
+pub(crate) fn failure<T>(lost: Lost<T>) -> Failure {
     let message = match lost {
         Lost::Error => "injected: the index failed",
         Lost::Throttled => "injected: the index has too much to do",

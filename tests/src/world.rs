@@ -10,8 +10,7 @@ use std::{
 use millrace_cloud::{Addressing, Clients, ManualClock, Settings, Tap};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, Report, Ways};
 use millrace_documents::{
-    Document, Documents, Names,
-    registry::{Place, delivery, documents},
+    Document,
     upload::{NewFile, upload},
 };
 use millrace_local::{
@@ -21,12 +20,16 @@ use millrace_local::{
     sqs::ReceiveOptions,
     template::{Function, Mapping, Template},
 };
+use millrace_ops::products::{Names, Place, Products};
 use millrace_text::{Child, Extractor, Limits};
-use millrace_vectors::ScanIndex;
+use millrace_vectors::{Embedder, ScanIndex, ScanPoints};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::TappedIndex;
+use crate::{
+    TappedIndex, TappedPoints,
+    notifications::{Heard, subscribe},
+};
 
 /// The repository's template: what workers there are, and what each of them listens to.
 pub static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
@@ -119,24 +122,29 @@ pub struct Pending {
 pub struct World {
     cloud: LocalCloud,
     clock: Arc<StillClock>,
+    workers_clock: Arc<ManualClock>,
     /// Counts the workers' calls, those to the index among them, and lets them fail. The test's own calls do not
     /// pass it.
     pub tap: Tap,
-    /// The vector index, behind the same tap.
+    /// The index of documents' chunks, behind the same tap.
     pub index: Arc<TappedIndex>,
+    /// The index of employees' profiles, behind the same tap.
+    pub points: Arc<TappedPoints>,
     /// The test's own clients.
     pub clients: Clients,
-    /// Names of bucket and tables.
+    /// Names of tables, buckets, queues and topics, by product.
     pub names: Names,
-    /// What the product stands on, behind the tap.
+    /// What the products stand on, behind the tap.
     pub place: Place,
-    /// The product, behind the tap.
-    pub documents: Documents,
-    /// The product past the tap: to look at without being counted.
-    pub observer: Documents,
+    /// The products, behind the tap.
+    pub products: Products,
+    /// The products past the tap: to look at without being counted.
+    pub observer: Products,
     /// The loops, behind the tap.
     pub deliveries: BTreeMap<&'static str, Arc<Delivery>>,
     streams: Mutex<BTreeMap<&'static str, String>>,
+    /// What a subscriber of all topics has heard so far.
+    pub(crate) heard: Mutex<Heard>,
 }
 
 impl World {
@@ -152,8 +160,17 @@ impl World {
         Self::with_extractor(EXTRACTOR.clone()).await
     }
 
+    /// As [`World::in_process`], with an embedder of the test's own.
+    pub async fn with_embedder(embedder: Arc<dyn Embedder>) -> Self {
+        Self::made(EXTRACTOR.clone(), Some(embedder)).await
+    }
+
     /// A new world.
     pub async fn with_extractor(extractor: Arc<Extractor>) -> Self {
+        Self::made(extractor, None).await
+    }
+
+    async fn made(extractor: Arc<Extractor>, embedder: Option<Arc<dyn Embedder>>) -> Self {
         let clock = Arc::new(StillClock::new(NOW));
         let cloud = LocalCloud::open_with_clock(&TEMPLATE, Storage::Memory, clock.clone())
             .await
@@ -163,45 +180,56 @@ impl World {
             Arc::new(ScanIndex::in_memory()),
             tap.clone(),
         ));
+        let points = Arc::new(TappedPoints::new(
+            Arc::new(ScanPoints::in_memory()),
+            tap.clone(),
+        ));
+        subscribe(cloud.services());
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
         let first = settings(&functions()[0]);
+        let workers_clock = Arc::new(ManualClock::at(NOW));
         let place = Place {
             clients: tapped.clone(),
-            index: Some(index.clone()),
-            extractor: extractor.clone(),
-            clock: Arc::new(ManualClock::at(NOW)),
+            chunks: Some(index.clone()),
+            profiles: Some(points.clone()),
+            embedder,
+            extractor,
+            clock: workers_clock.clone(),
         };
         let past_the_tap = Place {
             clients: clients.clone(),
-            index: Some(index.inner()),
-            extractor,
-            clock: Arc::new(ManualClock::at(NOW)),
+            chunks: Some(index.inner()),
+            profiles: Some(points.inner()),
+            ..place.clone()
         };
-        let observer = documents(&first, past_the_tap).await.unwrap();
+        let observer = Products::new(&first, past_the_tap).await.unwrap();
         let names = Names::from_settings(&first).unwrap();
-        let documents = documents(&first, place.clone()).await.unwrap();
+        let products = Products::new(&first, place.clone()).await.unwrap();
         let mut deliveries = BTreeMap::new();
         for function in functions() {
             let name = function.config.handler.as_str();
             let ways = Ways::from_settings(&settings(function), &tapped).unwrap();
-            let made = delivery(name, documents.clone(), ways, DeliverySettings::default());
+            let made = products.delivery(name, ways, DeliverySettings::default());
             let made =
-                made.unwrap_or_else(|| panic!("{name} is in the template, not in the registry"));
+                made.unwrap_or_else(|| panic!("{name} is in the template, not in a registry"));
             deliveries.insert(name, Arc::new(made));
         }
         Self {
             cloud,
             clock,
+            workers_clock,
             tap,
             index,
+            points,
             clients,
             names,
             place,
-            documents,
+            products,
             observer,
             deliveries,
             streams: Mutex::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -209,6 +237,12 @@ impl World {
     /// before.
     pub fn later(&self) {
         self.clock.advance(Duration::from_secs(60));
+    }
+
+    /// Lets time pass for the cloud and for the workers: what was delayed comes.
+    pub fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+        self.workers_clock.advance(time);
     }
 
     /// The time by the world's clock, which is the cloud's.
@@ -240,7 +274,8 @@ impl World {
             bytes: bytes.to_vec().into(),
         };
         let now = millrace_cloud::Clock::now(&ManualClock::at(NOW));
-        upload(&self.clients, &self.names, file, now).await.unwrap();
+        let names = &self.names.documents;
+        upload(&self.clients, names, file, now).await.unwrap();
     }
 
     /// Delivers an event to a worker.

@@ -45,13 +45,17 @@ async fn a_state_that_differs_in_anything_says_in_what() {
     assert_eq!(before.differences(&before), Vec::<String>::new());
 
     let key = document.layout();
-    let removal = world.clients.s3.delete_object().bucket(&world.names.bucket);
+    let removal = world
+        .clients
+        .s3
+        .delete_object()
+        .bucket(&world.names.documents.bucket);
     removal.key(&key).send().await.unwrap();
     let row = json!({"userId": {"S": "ada"}, "documentId": {"S": "another"}});
-    let request = json!({"TableName": world.names.documents_table, "Item": row});
+    let request = json!({"TableName": world.names.documents.documents_table, "Item": row});
     let dynamo = &world.services().dynamo;
     dynamo.call_json("PutItem", &request).unwrap();
-    let index = world.documents.index();
+    let index = world.products.documents().index();
     index
         .remove_document(document.user.as_str(), document.id.as_str(), None)
         .await

@@ -111,7 +111,7 @@ async fn a_batch_of_a_stream_is_fetched_from_the_stream_and_replayed() {
         let replayed = replay(dlq_replay(&words, &data), None);
         assert_eq!(replayed.code, Some(0), "{replayed:?}");
         let platform = Platform::open_owned(&data).await.unwrap();
-        let table = &platform.names().progress_table;
+        let table = &platform.names().documents.progress_table;
         let counts = applied(platform.clients(), table).await;
         assert_eq!(counts, BTreeMap::from([(1, 1)]), "via {via}");
         let services = platform.cloud().unwrap().services();
@@ -174,7 +174,11 @@ async fn real_queues_and_a_running_platform_are_replayed_through_their_queues() 
         "{attached:?}"
     );
 
-    let counts = applied(platform.clients(), &platform.names().progress_table).await;
+    let counts = applied(
+        platform.clients(),
+        &platform.names().documents.progress_table,
+    )
+    .await;
     assert_eq!(counts, BTreeMap::from([(1, 3)]));
     let left = services.queues.counts(REMOVER_LETTERS).await.unwrap();
     assert_eq!(left.total(), 0);

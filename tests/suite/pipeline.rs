@@ -65,7 +65,7 @@ async fn nobody_finds_what_is_another_users() {
     world.quiet().await;
     for question in ["the wheel of the mill", "mushrooms", FIRST, ""] {
         for hit in search(
-            &world.documents,
+            world.products.documents(),
             &UserId::parse("eve").unwrap(),
             question,
             50,
@@ -77,7 +77,7 @@ async fn nobody_finds_what_is_another_users() {
         }
     }
     let none = search(
-        &world.documents,
+        world.products.documents(),
         &UserId::parse("mallory").unwrap(),
         "mill",
         50,
@@ -95,7 +95,7 @@ async fn a_row_that_the_event_was_faster_than_is_kept_and_becomes_ready() {
         .clients
         .s3
         .put_object()
-        .bucket(&world.names.bucket)
+        .bucket(&world.names.documents.bucket)
         .key(document.original(Some("txt")));
     put.body(FIRST.as_bytes().to_vec().into())
         .send()
@@ -108,7 +108,8 @@ async fn a_row_that_the_event_was_faster_than_is_kept_and_becomes_ready() {
         "status": {"S": "processing"},
         "metadata": {"M": {"tags": {"L": [{"S": "mills"}]}, "title": {"S": "My own title"}, "description": {"S": "mine"}}},
     });
-    let request = json!({"TableName": world.names.documents_table, "Item": row_written_late});
+    let request =
+        json!({"TableName": world.names.documents.documents_table, "Item": row_written_late});
     world
         .services()
         .dynamo
@@ -137,7 +138,7 @@ async fn a_removed_document_leaves_nothing_and_its_events_bring_nothing_back() {
         .clients
         .s3
         .delete_object()
-        .bucket(&world.names.bucket)
+        .bucket(&world.names.documents.bucket)
         .key(key)
         .send()
         .await
@@ -164,7 +165,7 @@ async fn a_removed_row_takes_what_was_derived_with_it_even_if_the_upload_is_deli
     world.put_back(&upload[0]).await;
     world.quiet().await;
     let key = json!({"userId": {"S": "ada"}, "documentId": {"S": document.id.as_str()}});
-    let request = json!({"TableName": world.names.documents_table, "Key": key});
+    let request = json!({"TableName": world.names.documents.documents_table, "Key": key});
     world
         .services()
         .dynamo
@@ -234,7 +235,7 @@ async fn an_edited_document_embeds_only_what_changed() {
     world.upload(&document, "long.txt", long.as_bytes()).await;
     world.quiet().await;
     let cached = || {
-        let scan = json!({"TableName": world.names.cache_table, "Select": "COUNT"});
+        let scan = json!({"TableName": world.names.documents.cache_table, "Select": "COUNT"});
         world.services().dynamo.call_json("Scan", &scan).unwrap()["Count"]
             .as_u64()
             .unwrap()

@@ -39,7 +39,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 async fn as_letter(name: &str) -> (Fixture, Fixture) {
     let original = fixture::load(&product_folder().join(name)).unwrap();
     let world = World::new(PROGRAM).await;
-    let bucket = &world.names.bucket;
+    let bucket = &world.names.documents.bucket;
     fixture::put(&original.given, &product_folder(), &world.clients, bucket)
         .await
         .unwrap();
@@ -149,7 +149,11 @@ async fn what_does_not_fail_by_itself_says_so() {
 #[tokio::test]
 async fn a_bucket_keeps_the_first_of_a_name() {
     let world = World::new(PROGRAM).await;
-    let store = BucketStore::new(world.clients.s3.clone(), &world.names.bucket, "fixtures");
+    let store = BucketStore::new(
+        world.clients.s3.clone(),
+        &world.names.documents.bucket,
+        "fixtures",
+    );
     assert_eq!(
         store.subjects(),
         Some("s3://ai-assistant-documents-dev/fixtures/")
@@ -157,7 +161,12 @@ async fn a_bucket_keeps_the_first_of_a_name() {
     for text in ["first", "second"] {
         store.keep("w/1.json", text.into()).await.unwrap();
     }
-    let kept = world.documents.bucket().get("fixtures/w/1.json").await;
+    let kept = world
+        .products
+        .documents()
+        .bucket()
+        .get("fixtures/w/1.json")
+        .await;
     assert_eq!(kept.unwrap().unwrap().bytes, "first");
     let nowhere = BucketStore::new(world.clients.s3.clone(), "no-such-bucket", "");
     assert!(nowhere.keep("w/1.json", Vec::new()).await.is_err());

@@ -10,20 +10,21 @@ use millrace_cloud::{Clock as _, SystemClock};
 use millrace_documents::upload::{NewFile, upload};
 use millrace_local::sqs::ReceiveOptions;
 use millrace_ops::{
-    fixture,
     platform::Platform,
     rehearsal::{Rehearsal, Verdict, rehearse},
 };
-use millrace_tests::{State, TEMPLATE, World, running, settings_of};
+use millrace_tests::{
+    IndexedPoint, State, TEMPLATE, World,
+    fixtures::{Recorded, fixtures},
+    running, settings_of,
+};
 use serde_json::{Value, json};
 
-use crate::{
-    FIRST, PROGRAM, SECOND, document,
-    fixtures::{fixtures, product_folder},
-};
+use crate::{FIRST, PROGRAM, SECOND, document};
 
 /// Calls that change nothing. Everything else that reaches a world during a rehearsal is a leak.
-const READS: [&str; 9] = [
+const READS: [&str; 13] = [
+    "DynamoDB_20120810.BatchGetItem",
     "DynamoDB_20120810.DescribeTable",
     "DynamoDB_20120810.GetItem",
     "DynamoDB_20120810.Query",
@@ -33,6 +34,9 @@ const READS: [&str; 9] = [
     "index.fits",
     "index.document_chunks",
     "index.search",
+    "points.fits",
+    "points.get",
+    "points.within",
 ];
 
 /// Everything durable in a world, byte for byte, with all that merely says that somebody wrote.
@@ -118,6 +122,13 @@ impl Exactly {
             documents
         };
         targets.extend(different(&entries(&self.state), &entries(&after.state)));
+        let points = |state: &State| -> BTreeMap<String, IndexedPoint> {
+            let points = state.points.iter();
+            points
+                .map(|point| (point.id.clone(), point.clone()))
+                .collect()
+        };
+        targets.extend(different(&points(&self.state), &points(&after.state)));
         targets
     }
 }
@@ -191,27 +202,20 @@ async fn compare(world: &World, worker: &str, event: &Value) -> Result<Rehearsal
     Ok(rehearsal)
 }
 
-async fn run(path: &Path) -> Result<Rehearsal, String> {
-    let fixture = fixture::load(path).map_err(|error| error.to_string())?;
+async fn run(recorded: &Recorded) -> Result<Rehearsal, String> {
     let world = World::in_process().await;
-    let bucket = &world.names.bucket;
-    fixture::put(&fixture.given, &product_folder(), &world.clients, bucket)
-        .await
-        .map_err(|error| error.to_string())?;
-    compare(&world, &fixture.worker, &fixture.event).await
+    recorded.set_up(&world).await;
+    compare(&world, recorded.worker, &recorded.fixture.event).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fixture_comes_out_as_its_rehearsal_says_and_the_rehearsal_changes_nothing() {
     let mut wrong = Vec::new();
     let mut verdicts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for path in fixtures() {
-        match run(&path).await {
+    for recorded in fixtures() {
+        match run(&recorded).await {
             Ok(rehearsal) => *verdicts.entry(rehearsal.verdict.word()).or_default() += 1,
-            Err(message) => wrong.push(format!(
-                "{}: {message}",
-                path.strip_prefix(product_folder()).unwrap().display()
-            )),
+            Err(message) => wrong.push(format!("{}: {message}", recorded.name)),
         }
     }
     assert!(
@@ -268,7 +272,7 @@ async fn every_worker_on_a_real_document_is_rehearsed_as_it_is_delivered() {
     world.quiet().await;
     let late = json!({"Records": [{
         "eventSource": "aws:s3", "eventName": "ObjectRemoved:Delete", "eventTime": "2026-11-21T04:05:00.000Z",
-        "s3": {"bucket": {"name": world.names.bucket},
+        "s3": {"bucket": {"name": world.names.documents.bucket},
             "object": {"key": document.original(Some("txt")), "sequencer": "FFFFFFFFFFFFFFFFFF"}},
     }]});
     let rehearsal = compare(&world, "remove-document", &late).await.unwrap();
@@ -332,7 +336,7 @@ async fn the_command_rehearses_where_it_stands_and_where_another_process_runs() 
             bytes: FIRST.as_bytes().into(),
         };
         let now = SystemClock.now();
-        upload(platform.clients(), platform.names(), file, now)
+        upload(platform.clients(), &platform.names().documents, file, now)
             .await
             .unwrap();
     }

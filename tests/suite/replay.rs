@@ -124,7 +124,11 @@ async fn a_text_that_a_sleeper_took_away_is_put_back_and_the_document_becomes_re
         world.upload(&document, "first.txt", FIRST.as_bytes()).await;
         world.quiet_without(&[stage]).await;
         let key = document.text();
-        let removal = world.clients.s3.delete_object().bucket(&world.names.bucket);
+        let removal = world
+            .clients
+            .s3
+            .delete_object()
+            .bucket(&world.names.documents.bucket);
         removal.key(key).send().await.unwrap();
         world.quiet().await;
         let state = State::of(&world).await;

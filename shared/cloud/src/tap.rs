@@ -312,6 +312,15 @@ fn name(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.to_owned();
     }
+    // SNS alone asks by a form: `Action=Publish&…`.
+    let form = request.body().bytes().and_then(|bytes| {
+        let bytes = bytes.strip_prefix(b"Action=")?;
+        let end = bytes.iter().position(|byte| *byte == b'&');
+        std::str::from_utf8(&bytes[..end.unwrap_or(bytes.len())]).ok()
+    });
+    if let Some(action) = form {
+        return format!("SNS {action}");
+    }
     let path = request
         .uri()
         .split_once("://")

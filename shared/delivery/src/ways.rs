@@ -7,6 +7,7 @@ use millrace_cloud::{Clients, SettingError, Settings};
 use crate::{Parking, SqsParking, SqsVisibility, Visibility};
 
 /// Where failed records go.
+#[derive(Clone)]
 pub struct Ways {
     /// The dead-letter queue.
     pub parking: Arc<dyn Parking>,

@@ -177,7 +177,7 @@ impl Documents {
         self.late = later;
         let now: Vec<(NewFile, time::OffsetDateTime)> = now;
         for (file, at) in now {
-            put_row(&world.clients, &world.names, &file, at)
+            put_row(&world.clients, &world.names.documents, &file, at)
                 .await
                 .unwrap();
         }
@@ -185,7 +185,7 @@ impl Documents {
 
     /// How a removal was learnt of differs from run to run, and only Millrace reads it; that it is removed does not.
     fn row_from_outside(world: &World, key: &str, mut row: Value) -> Value {
-        if !key.starts_with(&world.names.progress_table) {
+        if !key.starts_with(&world.names.documents.progress_table) {
             return row;
         }
         if matches!(row["status"]["S"].as_str(), Some("removed" | "removing")) {
@@ -218,7 +218,7 @@ impl Scene for Documents {
     }
 
     async fn look(&mut self, world: &World, whole: bool) -> Result<(), String> {
-        let observer = &world.observer;
+        let observer = world.observer.documents();
         for (at, document) in self.documents.iter().enumerate() {
             let now = if whole {
                 Snapshot::read(observer, document).await
@@ -281,14 +281,14 @@ async fn take(step: Step, world: &World, platform: &mut Documents) {
                     .into_bytes()
                     .into(),
             };
-            put_original(&world.clients, &world.names, &file)
+            put_original(&world.clients, &world.names.documents, &file)
                 .await
                 .unwrap();
             let now = world.now();
             if row_late {
                 platform.late.push((file, now));
             } else {
-                put_row(&world.clients, &world.names, &file, now)
+                put_row(&world.clients, &world.names.documents, &file, now)
                     .await
                     .unwrap();
             }
@@ -308,7 +308,7 @@ async fn take(step: Step, world: &World, platform: &mut Documents) {
         }
         Step::RemoveRow { .. } => {
             let request = world.clients.dynamodb.delete_item();
-            let request = request.table_name(&world.names.documents_table);
+            let request = request.table_name(&world.names.documents.documents_table);
             let request = request
                 .key("userId", text(document.user.as_str()))
                 .key("documentId", text(document.id.as_str()));
@@ -317,7 +317,7 @@ async fn take(step: Step, world: &World, platform: &mut Documents) {
         Step::Edit { title, .. } => {
             let request = world.clients.dynamodb.update_item();
             let request = request
-                .table_name(&world.names.documents_table)
+                .table_name(&world.names.documents.documents_table)
                 .key("userId", text(document.user.as_str()))
                 .key("documentId", text(document.id.as_str()))
                 .update_expression("SET metadata.title = :title, metadata.tags = :tags")
@@ -331,7 +331,11 @@ async fn take(step: Step, world: &World, platform: &mut Documents) {
 }
 
 async fn remove_original(world: &World, document: &Document, extension: &str) {
-    let request = world.clients.s3.delete_object().bucket(&world.names.bucket);
+    let request = world
+        .clients
+        .s3
+        .delete_object()
+        .bucket(&world.names.documents.bucket);
     let key = document.original(Some(extension));
     request.key(key).send().await.unwrap();
 }

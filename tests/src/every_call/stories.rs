@@ -140,7 +140,7 @@ impl<'a> Told<'a> {
             .clients
             .s3
             .delete_object()
-            .bucket(&self.world.names.bucket)
+            .bucket(&self.world.names.documents.bucket)
             .key(self.document.original(Some("txt")));
         removal.send().await.unwrap();
     }
@@ -157,7 +157,7 @@ impl<'a> Told<'a> {
             row["status"] = json!({"S": "processing"});
             row["metadata"] = json!({"M": {"tags": {"L": []}, "description": {"S": "mine"}}});
         }
-        let table = &self.world.names.documents_table;
+        let table = &self.world.names.documents.documents_table;
         let request = json!({"TableName": table, field: row});
         let dynamo = &self.world.services().dynamo;
         dynamo.call_json(operation, &request).unwrap();

@@ -25,7 +25,7 @@ fn desk_of(world: &World) -> Desk {
     let catalogue = Catalogue::in_memory().unwrap();
     Desk::new(world.clients.clone(), catalogue, Arc::new(SystemClock))
         .with_workers(millrace_documents::WORKERS.map(str::to_owned).to_vec())
-        .with_failures_bucket(Some(world.names.bucket.clone()))
+        .with_failures_bucket(Some(world.names.documents.bucket.clone()))
 }
 
 async fn send(world: &World, queue: &str, body: &str, attributes: &[(&str, &str)]) {
@@ -104,7 +104,11 @@ async fn every_kind_of_failure_becomes_a_letter() {
     .await;
     let mut whole = place.clone();
     whole["payload"] = json!({"Records": []}).to_string().into();
-    let put = world.clients.s3.put_object().bucket(&world.names.bucket);
+    let put = world
+        .clients
+        .s3
+        .put_object()
+        .bucket(&world.names.documents.bucket);
     put.key("aws/lambda/m/shard/2026/11/20/x")
         .body(whole.to_string().into_bytes().into())
         .send()

@@ -270,7 +270,7 @@ pub async fn run(fixture: &Fixture, folder: &Path, child: Child) -> Result<Repor
         &fixture.given,
         folder,
         platform.clients(),
-        &platform.names().bucket,
+        &platform.names().documents.bucket,
     )
     .await?;
     let Some(delivery) = platform.delivery(&fixture.worker) else {

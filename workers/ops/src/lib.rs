@@ -9,6 +9,7 @@ pub mod fixture;
 pub mod letters;
 mod output;
 pub mod platform;
+pub mod products;
 pub mod rehearsal;
 pub mod replay;
 mod samples;

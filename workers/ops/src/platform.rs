@@ -12,11 +12,6 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName;
 use millrace_cloud::{Addressing, Clients, Settings, SystemClock};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, OutcomeEvent, Ways};
-use millrace_documents::{
-    Documents, Names,
-    keys::PUBLIC_WORDS,
-    registry::{Place, delivery, documents},
-};
 use millrace_events::chain;
 use millrace_local::{
     CloudError, Exposure, FunctionConfig, FunctionError, Functions, LocalCloud, OpenError, Running,
@@ -24,24 +19,26 @@ use millrace_local::{
     names::{CREDENTIAL, REGION},
 };
 use millrace_text::{Child, Extractor, Limits};
-use millrace_vectors::{ScanIndex, VectorIndex};
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::products::{self, Names, Place, Products};
 
 pub use said::Said;
 
 mod aws;
 mod functions;
+mod indexes;
+mod late;
 mod said;
 
 use functions::{Recording, settings, template};
+use indexes::Indexes;
 
 /// Where a running platform leaves its address for other commands.
 const ENDPOINT_FILE: &str = "endpoint";
 /// How often the queues of a running platform are looked at.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
-/// The folder of the vector index in the data folder.
-const INDEX_FOLDER: &str = "vectors";
 
 /// Why the platform could not be opened.
 #[derive(Debug, Error)]
@@ -96,7 +93,7 @@ pub struct Platform {
     functions: Vec<FunctionConfig>,
     place: Place,
     names: Names,
-    documents: Documents,
+    products: Products,
     deliveries: BTreeMap<String, Arc<Delivery>>,
     running: Option<Running>,
     server: Option<(Server, tokio::sync::oneshot::Sender<()>)>,
@@ -192,12 +189,9 @@ impl Platform {
             Err(CloudError::Open(OpenError::InUse { .. })) => return Err(OpenFailed::InUse(data)),
             Err(error) => return Err(part(chain(&error))),
         };
-        let index: Arc<dyn VectorIndex> = match &home {
-            Home::Folder(data) => Arc::new(
-                ScanIndex::open(&data.join(INDEX_FOLDER))
-                    .map_err(|failure| part(failure.chain()))?,
-            ),
-            Home::Memory => Arc::new(ScanIndex::in_memory()),
+        let indexes = match &home {
+            Home::Folder(data) => Indexes::open(data, cloud.functions()).map_err(part)?,
+            Home::Memory => Indexes::in_memory(),
         };
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let extractor = Extractor::new(child, limits);
@@ -206,7 +200,7 @@ impl Platform {
             Home::Memory => Recording::Never,
         };
         let functions = recording.of(cloud.functions());
-        let mut platform = Self::assemble(data, &functions, clients, index, extractor).await?;
+        let mut platform = Self::assemble(data, &functions, clients, indexes, extractor).await?;
         platform.cloud = Some(cloud);
         platform.standing = Standing::Owned;
         Ok(platform)
@@ -229,24 +223,16 @@ impl Platform {
             .collect();
         let functions = Recording::AsAsked.of(&functions);
         let clients = Clients::at_endpoint(endpoint.trim(), REGION, CREDENTIAL).await;
-        let index = ScanIndex::open_read_only(&data.join(INDEX_FOLDER))
-            .map_err(|failure| part(failure.chain()))?;
+        let indexes = Indexes::open_read_only(data, &functions).map_err(part)?;
         let extractor = Extractor::new(Child::this_program(), Limits::default());
-        Self::assemble(
-            data.to_owned(),
-            &functions,
-            clients,
-            Arc::new(index),
-            extractor,
-        )
-        .await
+        Self::assemble(data.to_owned(), &functions, clients, indexes, extractor).await
     }
 
     async fn assemble(
         data: PathBuf,
         functions: &[FunctionConfig],
         clients: Clients,
-        index: Arc<dyn VectorIndex>,
+        indexes: Indexes,
         extractor: Extractor,
     ) -> Result<Self, OpenFailed> {
         let part = |message: String| OpenFailed::Part {
@@ -260,11 +246,13 @@ impl Platform {
             Names::from_settings(&settings(first)).map_err(|error| part(error.to_string()))?;
         let place = Place {
             clients: clients.clone(),
-            index: Some(index),
+            chunks: Some(indexes.chunks),
+            profiles: Some(indexes.profiles),
+            embedder: None,
             extractor: Arc::new(extractor),
             clock: Arc::new(SystemClock),
         };
-        let product = documents(&settings(first), place.clone())
+        let products = Products::new(&settings(first), place.clone())
             .await
             .map_err(|error| part(chain(&error)))?;
         let listener: Listener = Arc::default();
@@ -272,12 +260,7 @@ impl Platform {
         for function in functions {
             let ways = Ways::from_settings(&settings(function), &clients)
                 .map_err(|error| part(error.to_string()))?;
-            let made = delivery(
-                &function.handler,
-                product.clone(),
-                ways,
-                DeliverySettings::default(),
-            );
+            let made = products.delivery(&function.handler, ways, DeliverySettings::default());
             let Some(made) = made else {
                 return Err(part(format!(
                     "the template's function {} names no worker",
@@ -285,7 +268,7 @@ impl Platform {
                 )));
             };
             let made = made
-                .recorded(&settings(function), &clients, PUBLIC_WORDS)
+                .recorded(&settings(function), &clients, &products::public_words())
                 .map_err(|error| part(error.to_string()))?;
             let heard = listener.clone();
             let made = made.with_metrics(Arc::new(move |event: &OutcomeEvent<'_>| {
@@ -306,7 +289,7 @@ impl Platform {
             functions: functions.to_vec(),
             place,
             names,
-            documents: product,
+            products,
             deliveries,
             running: None,
             server: None,
@@ -437,9 +420,9 @@ impl Platform {
         }
     }
 
-    /// The documents product.
-    pub fn documents(&self) -> &Documents {
-        &self.documents
+    /// The products.
+    pub fn products(&self) -> &Products {
+        &self.products
     }
 
     /// SDK clients of the platform.
@@ -460,7 +443,7 @@ impl Platform {
             .map(settings)
     }
 
-    /// Names of bucket and tables.
+    /// Names of tables, buckets, queues and topics, by product.
     pub fn names(&self) -> &Names {
         &self.names
     }
@@ -487,8 +470,8 @@ impl Platform {
 
     /// A loop of its own around a worker: what it gives up goes another way than into the dead-letter queue.
     pub fn delivery_with(&self, worker: &str, ways: Ways) -> Option<Delivery> {
-        let settings = DeliverySettings::default();
-        delivery(worker, self.documents.clone(), ways, settings)
+        self.products
+            .delivery(worker, ways, DeliverySettings::default())
     }
 
     /// The workers' names.

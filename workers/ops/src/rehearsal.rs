@@ -11,20 +11,21 @@ use millrace_cloud::{Addressing, Clients, Settings};
 use millrace_delivery::{
     DeliverySettings, Invocation, MemoryParking, QueueDefault, RecordReport, Said, Ways,
 };
-use millrace_documents::{
-    SetupError,
-    registry::{self, Place},
-};
 use millrace_local::{
     OpenError,
     rehearsal::{Effect, Effects, Overlay, Problem, Reality},
 };
-use millrace_vectors::{IndexChange, OverlayIndex, settings as vectors};
+use millrace_vectors::{
+    IndexChange, OverlayIndex, OverlayPoints, PointChange, settings as vectors,
+};
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::platform::Platform;
+use crate::{
+    platform::Platform,
+    products::{self, Place, Products, SetupError},
+};
 
 /// How long the worker may take, as Lambda would give it.
 const TIME: Duration = Duration::from_secs(120);
@@ -205,34 +206,45 @@ pub async fn rehearse(
         place.clients.sqs.clone(),
     );
     let overlay = Overlay::over(reality, effects.clone()).map_err(RehearseFailed::Overlay)?;
-    let embedder =
-        vectors::embedder(settings, &place.clients).map_err(|error| setup(error.into()))?;
-    let index = match place.index {
+    let embedder = match place.embedder.clone() {
+        Some(embedder) => embedder,
+        None => vectors::embedder(settings, &place.clients).map_err(|error| setup(error.into()))?,
+    };
+    let chunks = match place.chunks {
         Some(index) => index,
         None => vectors::index(settings, &place.clients).map_err(|error| setup(error.into()))?,
     };
     let withheld = effects.clone();
-    let index = OverlayIndex::new(
-        index,
+    let chunks = OverlayIndex::new(
+        chunks,
         Box::new(move |change| withheld.push(effect_on_index(&change))),
+    );
+    let profiles = match place.profiles {
+        Some(points) => points,
+        None => vectors::points(settings, &place.clients).map_err(|error| setup(error.into()))?,
+    };
+    let withheld = effects.clone();
+    let profiles = OverlayPoints::new(
+        profiles,
+        Box::new(move |change| withheld.push(effect_on_points(&change))),
     );
     let place = Place {
         clients: Clients::new(&overlay.sdk_config(), Addressing::Path),
-        index: Some(Arc::new(index)),
+        chunks: Some(Arc::new(chunks)),
+        profiles: Some(Arc::new(profiles)),
+        embedder: Some(embedder),
         ..place
     };
-    let product = registry::documents_with(settings, place, embedder)
-        .await
-        .map_err(setup)?;
+    let products = Products::new(settings, place).await.map_err(setup)?;
     let ways = Ways {
         parking: Arc::new(MemoryParking::default()),
         visibility: Arc::new(QueueDefault),
     };
-    let made = registry::delivery(worker, product, ways, DeliverySettings::default());
+    let made = products.delivery(worker, ways, DeliverySettings::default());
     let Some(delivery) = made else {
         return Err(RehearseFailed::NoWorker {
             worker: worker.to_owned(),
-            known: registry::WORKERS.join(", "),
+            known: products::workers().collect::<Vec<_>>().join(", "),
         });
     };
     let report = delivery.deliver(event, Invocation::lasting(TIME)).await;
@@ -307,6 +319,23 @@ fn effect_on_index(change: &IndexChange) -> Effect {
                 "remove {} of document {document_id} from the index",
                 chunks(*count)
             ),
+        ),
+    }
+}
+
+fn effect_on_points(change: &PointChange) -> Effect {
+    let effect = |operation, id: &str, summary: String| Effect {
+        service: "vector index".to_owned(),
+        operation: String::from(operation),
+        target: id.to_owned(),
+        summary,
+    };
+    match change {
+        PointChange::Put { id, .. } => effect("put", id, format!("index the profile of {id}")),
+        PointChange::Remove { id, .. } => effect(
+            "remove",
+            id,
+            format!("remove the profile of {id} from the index"),
         ),
     }
 }

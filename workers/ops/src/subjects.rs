@@ -4,10 +4,15 @@
 //! [`Subjects`]; of any other subject nothing is known.
 
 use async_trait::async_trait;
-use millrace_documents::{Document, Documents, artefacts::ProcessedMetadata};
 use millrace_events::Failure;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+mod documents;
+mod jobs;
+
+pub(crate) use documents::document_state;
+pub(crate) use jobs::{RowOf, rows_around};
 
 /// What a subject is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,118 +33,17 @@ pub trait Subjects: Send + Sync {
     async fn state(&self, subject: &str) -> Result<Option<SubjectState>, Failure>;
 }
 
-#[async_trait]
-impl Subjects for Documents {
-    async fn state(&self, subject: &str) -> Result<Option<SubjectState>, Failure> {
-        let Some(document) = document_of(subject) else {
-            return Ok(None);
-        };
-        let state = document_state(self, &document).await?;
-        let part = |name: &str| (name.to_owned(), state[name].clone());
-        Ok(Some(SubjectState {
-            name: format!("document {document}"),
-            parts: ["row", "progress", "artefacts", "indexedChunks"]
-                .map(part)
-                .to_vec(),
-        }))
-    }
+/// The value of a key in `table/documentId={id},userId={user}`.
+fn key_in(subject: &str, name: &str) -> Option<String> {
+    let (_, keys) = subject.split_once('/')?;
+    let mut pairs = keys.split(',').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+    Some(value.into_owned())
 }
 
-/// The document of `s3://bucket/documents/{user}/{id}/…`, `s3://bucket/processed/{user}/{id}/…` or
-/// `table/documentId={id},userId={user}`.
-fn document_of(subject: &str) -> Option<Document> {
-    let (user, id) = match subject.strip_prefix("s3://") {
-        Some(object) => {
-            let mut parts = object.split('/').skip(1);
-            let root = parts.next()?;
-            if !matches!(root, "documents" | "processed") {
-                return None;
-            }
-            (parts.next()?.to_owned(), parts.next()?.to_owned())
-        }
-        None => {
-            let (_, keys) = subject.split_once('/')?;
-            let key = |name: &str| {
-                keys.split(',')
-                    .filter_map(|pair| pair.split_once('='))
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| {
-                        percent_encoding::percent_decode_str(value)
-                            .decode_utf8_lossy()
-                            .into_owned()
-                    })
-            };
-            (key("userId")?, key("documentId")?)
-        }
-    };
-    Document::parse(&user, &id).ok()
-}
-
-/// Row, progress, artefacts and chunks of a document.
-pub(crate) async fn document_state(
-    documents: &Documents,
-    document: &Document,
-) -> Result<Value, Failure> {
-    let as_json = |row: Option<millrace_effects::Row>| -> Value {
-        row.and_then(|row| serde_dynamo::from_item(row).ok())
-            .unwrap_or(Value::Null)
-    };
-    let row = as_json(documents.progress().read_row(document).await?);
-    let progress = documents.progress().read(document).await?;
-    let mut artefacts = Vec::new();
-    for folder in [document.folder(), document.processed_folder()] {
-        for listed in documents.bucket().list(&folder).await? {
-            let head = documents.bucket().head(&listed.key).await?;
-            let generation = head
-                .as_ref()
-                .and_then(millrace_documents::artefacts::generation_of)
-                .map(str::to_owned);
-            artefacts.push(
-                json!({"key": listed.key, "size": listed.size, "eTag": listed.e_tag, "generation": generation}),
-            );
-        }
-    }
-    let list = documents.bucket().get(&document.metadata()).await?;
-    let list: Option<ProcessedMetadata> =
-        list.and_then(|object| serde_json::from_slice(&object.bytes).ok());
-    let chunks = list.map(|list| list.chunks).unwrap_or_default();
-    let user = document.user.as_str();
-    let indexed = documents
-        .index()
-        .document_chunks(user, document.id.as_str())
-        .await?
-        .len();
-    Ok(json!({
-        "row": row, "progress": progress, "artefacts": artefacts, "chunks": chunks, "indexedChunks": indexed,
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::*;
-
-    #[test]
-    fn a_document_is_found_in_each_form_of_subject() {
-        let id = "0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a01";
-        for subject in [
-            format!("s3://b/documents/ada/{id}/original.pdf"),
-            format!("s3://b/processed/ada/{id}/metadata.json"),
-            format!("ai-assistant-documents/documentId={id},userId=ada"),
-        ] {
-            let document = document_of(&subject).unwrap();
-            assert_eq!(document.to_string(), format!("ada/{id}"), "{subject}");
-        }
-        for subject in [
-            "-",
-            "",
-            "e-1",
-            "s3://b/else/ada/x",
-            "t/userId=ada",
-            "undecodable:x",
-        ] {
-            assert!(document_of(subject).is_none(), "{subject}");
-        }
-    }
+/// A row as JSON without DynamoDB's types.
+fn as_json(row: Option<millrace_effects::Row>) -> Value {
+    row.and_then(|row| serde_dynamo::from_item(row).ok())
+        .unwrap_or(Value::Null)
 }

@@ -66,7 +66,13 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     line("");
     line("Questions");
     for question in samples::questions()? {
-        let found = search(platform.documents(), &user, &question.question, 1).await?;
+        let found = search(
+            platform.products().documents(),
+            &user,
+            &question.question,
+            1,
+        )
+        .await?;
         line(&format!("  {}", question.question));
         for hit in found {
             line(&format!("    {}", Found::from(hit).sentence(160)));

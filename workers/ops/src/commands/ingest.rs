@@ -202,6 +202,7 @@ pub(crate) async fn ingest(
         let mut still = Vec::new();
         for uploaded in waiting {
             let progress = platform
+                .products()
                 .documents()
                 .progress()
                 .read(&uploaded.document)
@@ -263,6 +264,7 @@ async fn upload_one(
     };
     let document = document_of(user, &whole_path.to_string_lossy()).map_err(failed)?;
     let before = platform
+        .products()
         .documents()
         .progress()
         .read(&document)
@@ -278,9 +280,14 @@ async fn upload_one(
         file_name,
         bytes: bytes.into(),
     };
-    upload(platform.clients(), platform.names(), new, SystemClock.now())
-        .await
-        .map_err(failed)?;
+    upload(
+        platform.clients(),
+        &platform.names().documents,
+        new,
+        SystemClock.now(),
+    )
+    .await
+    .map_err(failed)?;
     Ok(Uploaded {
         file,
         document,
@@ -320,6 +327,7 @@ async fn describe(
     let ready = progress.status == Status::Ready;
     let list = if ready {
         platform
+            .products()
             .documents()
             .bucket()
             .get(&uploaded.document.metadata())

@@ -65,7 +65,7 @@ pub(crate) async fn run(asked: Search) -> Result<Ended, Error> {
     }
     let platform = Platform::open_existing(&asked.place.data).await?;
     let hits = search(
-        platform.documents(),
+        platform.products().documents(),
         &user,
         &asked.query,
         asked.limit as usize,

@@ -13,7 +13,7 @@ pub(crate) async fn run(asked: Show) -> Result<Ended, Error> {
     let document = Document::parse(&asked.user, &asked.document)
         .map_err(|failure| Error::usage(failure.message()))?;
     let platform = Platform::open_existing(&asked.place.data).await?;
-    let documents = platform.documents();
+    let documents = platform.products().documents();
     if asked.text {
         let Some(text) = documents.bucket().get(&document.text()).await? else {
             return Err(Error::failed(format!(

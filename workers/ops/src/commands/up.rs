@@ -33,7 +33,7 @@ pub(crate) async fn run(asked: Up) -> Result<Ended, Error> {
     for queue in platform.queues() {
         eprintln!("queue     {queue}");
     }
-    eprintln!("bucket    {}", platform.names().bucket);
+    eprintln!("bucket    {}", platform.names().documents.bucket);
     eprintln!("running; Ctrl-C stops");
     stop_signal().await;
     eprintln!("stopping: no new deliveries, waiting for those under way");

@@ -92,7 +92,7 @@ impl World {
     async fn applied(&self, number: u32) -> u32 {
         let asked = self.platform.clients().dynamodb.get_item();
         let row = asked
-            .table_name(&self.platform.names().progress_table)
+            .table_name(&self.platform.names().documents.progress_table)
             .key("userId", AttributeValue::S("ada".to_owned()))
             .key("documentId", AttributeValue::S(document(number)))
             .send()

@@ -27,6 +27,7 @@ use crate::{
     },
     output::{Ended, Error},
     platform::Platform,
+    products,
 };
 
 /// The catalogue in the data folder.
@@ -127,7 +128,7 @@ async fn open(which: &DlqPlace) -> Result<Opened, Error> {
     };
     let workers = match &platform {
         Some(platform) => platform.workers(),
-        None => millrace_documents::WORKERS.map(str::to_owned).to_vec(),
+        None => products::workers().map(str::to_owned).collect(),
     };
     let audit = Audit::new(&clients, &settings, who, clock.clone());
     let desk = Desk::new(clients, catalogue, clock)

@@ -10,7 +10,7 @@ use crate::{
     cli::DlqPlace,
     letters::{Hold, Letter, LetterCopy, RunLetter, State, event_of, patch::expanded},
     output::{self, Ended, Error, line},
-    subjects::{SubjectState, Subjects},
+    subjects::SubjectState,
 };
 
 /// A queue keeps a message no longer than this: older acts are on other letters.
@@ -87,8 +87,7 @@ async fn subject_of(opened: &Opened, letter: &Letter) -> Result<Option<SubjectSt
     let Some(platform) = &opened.platform else {
         return Ok(None);
     };
-    let products: [&dyn Subjects; 1] = [platform.documents()];
-    for product in products {
+    for product in platform.products().subjects() {
         if let Some(state) = product.state(&letter.subject).await? {
             return Ok(Some(state));
         }
