@@ -170,21 +170,18 @@ fn without_vectors(mut value: Value) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use std::collections::BTreeMap;
+
+    use millrace_cloud::Settings;
+    use millrace_local::Template;
+
     use super::*;
 
     fn names() -> Names {
-        let name = |name: &str| format!("jetbond-{name}");
-        Names {
-            users: name("users"),
-            jobs: name("jobs"),
-            matches: name("matches"),
-            embeddings: name("embeddings"),
-            candidates: name("candidates"),
-            profiles: name("profiles"),
-            progress: name("job-progress"),
-            topic: "arn:aws:sns:us-east-1:000000000000:jetbond-notifications".to_owned(),
-            close_window_queue: "http://localhost/0/millrace-close-window".to_owned(),
-        }
+        let text = include_str!("../../../../infra/template.yaml");
+        let template = Template::parse(text, "infra/template.yaml", &BTreeMap::new()).unwrap();
+        let environment = template.functions[0].config.environment.clone();
+        Names::from_settings(&Settings::from_map(environment)).unwrap()
     }
 
     #[test]
