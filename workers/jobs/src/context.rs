@@ -8,7 +8,7 @@ use millrace_events::Failure;
 use millrace_vectors::{CacheTable, Embedder, EmbeddingCache, Keeping, PointIndex};
 use thiserror::Error;
 
-use crate::progress::ProgressStore;
+use crate::{candidates::Candidates, profiles::Profiles, progress::ProgressStore};
 
 /// How long a profile's embedding is kept.
 pub const PROFILE_CACHED: Keeping = Keeping {
@@ -132,12 +132,16 @@ pub struct Jobs {
     pub table: Table,
     /// Jobs' progress.
     pub progress: ProgressStore,
+    /// Who was scored for which job.
+    pub candidates: Candidates,
     /// Embeddings by text.
     pub cache: EmbeddingCache,
     /// Turns texts into vectors.
     pub embedder: Arc<dyn Embedder>,
     /// The index of employees' profiles.
     pub profiles: Arc<dyn PointIndex>,
+    /// What is known of each employee, and the index that follows it.
+    pub people: Profiles,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -151,8 +155,11 @@ impl Jobs {
             expires: "ttl",
         };
         let table = Table::new(parts.clients.dynamodb.clone());
+        let progress = ProgressStore::new(table.clone(), &names.progress);
         Self {
-            progress: ProgressStore::new(table.clone(), &names.progress),
+            candidates: Candidates::new(table.clone(), &names.candidates, progress.clone()),
+            progress,
+            people: Profiles::new(table.clone(), &names.profiles, parts.profiles.clone()),
             table,
             cache: EmbeddingCache::new(parts.clients.dynamodb.clone(), cache),
             names: Arc::new(names),

@@ -5,14 +5,20 @@
 //! the fences are too: a platform's write replaces a whole row, and a fence in it would be gone.
 
 pub mod attributes;
+pub mod candidates;
 mod choosing;
 pub mod close_window;
 pub mod context;
 pub mod decision;
+pub mod embed_profile;
+pub mod explain;
 pub mod fields;
+pub mod invariants;
 pub mod language;
 pub mod notice;
+pub mod notify_candidate;
 mod outbox;
+pub mod profiles;
 pub mod progress;
 pub mod projection;
 pub mod record_response;
@@ -20,7 +26,10 @@ pub mod registry;
 mod release;
 pub mod responses;
 pub mod rows;
+pub mod score_candidates;
+pub mod scoring;
 pub mod settle_job;
+mod stepping;
 pub mod window;
 mod withdrawal;
 

@@ -84,12 +84,12 @@ impl JobSaid {
     /// Of a job.
     pub fn of(job: &Job) -> Self {
         let cut = |text: &str| text.chars().take(TOLD_CHARACTERS).collect::<String>();
-        let district = job.district.as_deref().map(str::trim).map(cut);
+        let district = job.district.as_deref().map(cut);
         Self {
             job_id: job.job_id.clone(),
             employer_id: job.employer_id.clone(),
             title: cut(&job.title),
-            district: district.filter(|district| !district.is_empty()),
+            district: district.filter(|district| !district.trim().is_empty()),
             hourly_rate: job.hourly_rate,
             hours: job.hours,
             language: Language::of(&job.text).tag().to_owned(),

@@ -57,7 +57,7 @@ pub struct Counts {
 }
 
 /// The progress row without the side of the responses.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// The job.
@@ -296,6 +296,31 @@ impl ProgressStore {
                     return Ok(Held::Yes);
                 }
                 Ok(Self::refused(claim, row.as_ref()))
+            }
+        }
+    }
+
+    /// Says that a claim cannot be carried out. The same change may be claimed again: it may go better then.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn fail(&self, claim: &Claim, code: &str) -> Result<Held, Failure> {
+        let update = self
+            .change(&claim.job_id)
+            .set("status", text(Stage::Failed.word()))
+            .set("failed", text(code))
+            .remove("attempt")
+            .when(held(claim));
+        match self.table.update("say that the job failed", update).await? {
+            Updated::Done(_) => Ok(Held::Yes),
+            Updated::Refused(row) => {
+                let failed = row.as_ref().and_then(|row| said(row, "status"));
+                let is_said = failed == Some(Stage::Failed.word());
+                match Self::refused(claim, row.as_ref()) {
+                    // An answer that was lost: it took place.
+                    Held::TakenOver if is_said => Ok(Held::Yes),
+                    held => Ok(held),
+                }
             }
         }
     }

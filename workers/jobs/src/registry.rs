@@ -3,16 +3,25 @@
 use std::sync::Arc;
 
 use millrace_cloud::{Clients, Clock, Settings, SystemClock};
-use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways};
+use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways, Worker};
 use millrace_vectors::{
     Embedder, GuardedEmbedder, GuardedIndex, PointIndex,
     settings::{embedder, points},
 };
 
-use crate::context::{Jobs, Names, Parts, Rules, SetupError};
+use crate::{
+    context::{Jobs, Names, Parts, Rules, SetupError},
+    embed_profile::EmbedProfile,
+    notify_candidate::NotifyCandidate,
+    score_candidates::ScoreCandidates,
+};
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 0] = [];
+pub const WORKERS: [&str; 3] = [
+    EmbedProfile::NAME,
+    ScoreCandidates::NAME,
+    NotifyCandidate::NAME,
+];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
 pub const PUBLIC_WORDS: &[&str] = &[];
@@ -72,8 +81,23 @@ pub fn delivery(
     ways: Ways,
     settings: DeliverySettings,
 ) -> Option<Delivery> {
-    let _ = (name, jobs, ways, settings);
-    None
+    let clock = jobs.clock.clone();
+    let Ways {
+        parking,
+        visibility,
+    } = ways;
+    Some(match name {
+        EmbedProfile::NAME => {
+            Delivery::new(EmbedProfile(jobs), settings, parking, visibility, clock)
+        }
+        ScoreCandidates::NAME => {
+            Delivery::new(ScoreCandidates(jobs), settings, parking, visibility, clock)
+        }
+        NotifyCandidate::NAME => {
+            Delivery::new(NotifyCandidate(jobs), settings, parking, visibility, clock)
+        }
+        _ => return None,
+    })
 }
 
 /// The workers as Lambda functions: `_HANDLER` picks, and only what is picked is set up.

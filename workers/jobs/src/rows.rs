@@ -247,6 +247,21 @@ impl Job {
     }
 }
 
+impl Job {
+    /// Whether scoring would find the same: title, description, place, rate and employer.
+    pub fn is_scored_as(&self, other: &Self) -> bool {
+        let facts = |job: &Self| {
+            (
+                job.employer_id.clone(),
+                job.title.clone(),
+                job.text.clone(),
+                job.district.clone(),
+            )
+        };
+        facts(self) == facts(other) && self.hourly_rate == other.hourly_rate
+    }
+}
+
 /// `status` of a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchStatus {
