@@ -24,7 +24,48 @@ pub const WORKERS: [&str; 3] = [
 ];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
-pub const PUBLIC_WORDS: &[&str] = &[];
+pub const PUBLIC_WORDS: &[&str] = &[
+    // States of users, jobs and matches, as the platform has them.
+    "employee",
+    "employer",
+    "available",
+    "busy",
+    "inactive",
+    "matching",
+    "closed",
+    "completed",
+    "pending",
+    "selected",
+    "rejected",
+    // States in rows of our own.
+    "scoring",
+    "scored",
+    "settled",
+    "failed",
+    "chosen",
+    "reserve",
+    "telling",
+    "told",
+    "withdrawn",
+    "removed",
+    // Why somebody is in nobody's list.
+    "incomplete",
+    "gone",
+    // Notifications.
+    "candidate-matched",
+    "response-received",
+    "zh-Hant",
+    "en",
+    "String",
+    "Number",
+    // Attributes of keys.
+    "userId",
+    "jobId",
+    "employeeId",
+    "responseId",
+    // Models, in profiles.
+    "millrace-hashed-1",
+];
 
 /// What a place (AWS, a laptop, a test) brings along.
 #[derive(Clone)]
