@@ -213,6 +213,7 @@ impl World {
             let made = products.delivery(name, ways, DeliverySettings::default());
             let made =
                 made.unwrap_or_else(|| panic!("{name} is in the template, not in a registry"));
+            let made = made.aside(&settings(function), &tapped);
             deliveries.insert(name, Arc::new(made));
         }
         Self {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
-    Cx, Delivery, DeliverySettings,
+    Cx, Delivery, DeliverySettings, Parking,
     handler::{Isolated, isolate},
     report::{Identity, Verdict},
 };
@@ -90,7 +90,32 @@ impl Attempt<'_> {
             Err(_) if mutation::on(mutation::TRANSIENT_DROPPED) => {
                 Verdict::Done(Outcome::Ignored("a mutation"))
             }
-            Err(transient) => Verdict::Retry(transient),
+            Err(transient) => self.set_aside(&cx, transient).await,
+        }
+    }
+
+    /// A record of a stream that may wait elsewhere does, so that the stream goes on. It is moved first and counts as handled then:
+    /// a process that ends in between leaves it in both places, and it is handled twice.
+    async fn set_aside(&self, cx: &Cx, transient: Failure) -> Verdict {
+        let is_asked = self.delivery.handler.steps_aside(&transient);
+        let Some(queue) = self.delivery.aside.as_ref().filter(|_| is_asked) else {
+            return Verdict::Retry(transient);
+        };
+        if !matches!(self.source, Source::Stream) {
+            return Verdict::Retry(transient);
+        }
+        let identity = Identity::from(&*cx.record);
+        match self.send(&**queue, &identity, &transient).await {
+            Ok(()) => Verdict::SetAside(transient),
+            Err(refused) => {
+                tracing::warn!(
+                    worker = self.delivery.handler.name(),
+                    record = identity.id,
+                    problem = refused.message(),
+                    "the record could not be set aside: it holds its stream back"
+                );
+                Verdict::Retry(transient)
+            }
         }
     }
 
@@ -153,7 +178,12 @@ impl Attempt<'_> {
         }
         let attempts = self.message.attempt;
         let counts = matches!(self.source, Source::Sqs { .. });
-        if !counts || attempts < self.delivery.settings.max_attempts.get() {
+        let settings = &self.delivery.settings;
+        let most = match self.delivery.handler.steps_aside(&failure) {
+            true => settings.max_waits.max(settings.max_attempts),
+            false => settings.max_attempts,
+        };
+        if !counts || attempts < most.get() {
             return Err(failure);
         }
         // The cause's own text ends in its code, so that both survive to the dead letter.
@@ -201,6 +231,16 @@ impl Attempt<'_> {
     }
 
     async fn park(&self, identity: &Identity, failure: &Failure) -> Result<(), Failure> {
+        self.send(&*self.delivery.parking, identity, failure).await
+    }
+
+    /// Moves the record, whole, to where it is kept until somebody or something delivers it again.
+    async fn send(
+        &self,
+        to: &dyn Parking,
+        identity: &Identity,
+        failure: &Failure,
+    ) -> Result<(), Failure> {
         let mut parked = ParkedRecord::new(
             self.delivery.handler.name(),
             self.message,
@@ -213,7 +253,7 @@ impl Attempt<'_> {
         if mutation::on(mutation::PARKED_EMPTY) {
             parked.event = serde_json::json!({});
         }
-        let parking = self.delivery.parking.park(parked);
+        let parking = to.park(parked);
         match tokio::time::timeout_at(self.times.settle_by, parking).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refused)) if refused.is_transient() => Err(refused),

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    DeliverySettings, MetricSink, OutcomeEvent, Parking, RecordReport, Report, Visibility, Worker,
+    DeliverySettings, MetricSink, OutcomeEvent, Parking, RecordReport, Report, SqsParking,
+    Visibility, Worker,
     attempt::{Attempt, Times},
     handler::{Handler, erase},
     metrics,
@@ -30,6 +31,7 @@ pub struct Delivery {
     pub(crate) settings: DeliverySettings,
     pub(crate) parking: Arc<dyn Parking>,
     visibility: Arc<dyn Visibility>,
+    pub(crate) aside: Option<Arc<dyn Parking>>,
     pub(crate) clock: Arc<dyn Clock>,
     metrics: Option<Arc<dyn MetricSink>>,
     recorder: Option<Arc<Recorder>>,
@@ -98,6 +100,7 @@ impl Delivery {
             settings,
             parking,
             visibility,
+            aside: None,
             clock,
             metrics: None,
             recorder: None,
@@ -109,6 +112,29 @@ impl Delivery {
     pub fn with_metrics(mut self, sink: Arc<dyn MetricSink>) -> Self {
         self.metrics = Some(sink);
         self
+    }
+
+    /// Lets records of streams that may wait ([`Worker::steps_aside`]) wait in `queue`: the worker's own, which delivers
+    /// them again. Without one, they hold their stream back.
+    #[must_use]
+    pub fn with_aside(mut self, queue: Arc<dyn Parking>) -> Self {
+        self.aside = Some(queue);
+        self
+    }
+
+    /// With the queue that the function's settings name as its own, `MILLRACE_QUEUE_URL`, if they do.
+    #[must_use]
+    pub fn aside(self, settings: &Settings, clients: &Clients) -> Self {
+        match settings.optional("MILLRACE_QUEUE_URL") {
+            Some(queue) => self.with_aside(Arc::new(SqsParking::new(clients.sqs.clone(), queue))),
+            None => self,
+        }
+    }
+
+    /// Whether records that failed so wait in the worker's own queue, for long: its `maxReceiveCount` must be larger than
+    /// [`DeliverySettings::max_waits`].
+    pub fn steps_aside(&self, failure: &Failure) -> bool {
+        self.handler.steps_aside(failure)
     }
 
     /// Keeps what it receives, as the recorder's rule says.

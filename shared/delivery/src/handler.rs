@@ -15,6 +15,7 @@ pub(crate) trait Handler: Send + Sync {
     fn name(&self) -> &'static str;
     async fn handle(&self, cx: &Cx) -> Result<Outcome, Failure>;
     async fn give_up(&self, failure: &Failure, cx: &Cx) -> Result<(), Failure>;
+    fn steps_aside(&self, failure: &Failure) -> bool;
 }
 
 pub(crate) fn erase<W: Worker>(worker: W) -> Arc<dyn Handler> {
@@ -42,6 +43,10 @@ impl<W: Worker> Handler for Erased<W> {
             // Not readable as an event: there is no subject that could say that it failed.
             Ok(None) | Err(_) => Ok(()),
         }
+    }
+
+    fn steps_aside(&self, failure: &Failure) -> bool {
+        failure.is_transient() && W::steps_aside(failure)
     }
 }
 

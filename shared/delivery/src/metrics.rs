@@ -150,7 +150,7 @@ pub(crate) fn log(event: &OutcomeEvent<'_>, sentence: Option<&str>) {
     match event.report.outcome {
         Said::Applied | Said::Already | Said::Superseded => line!(info),
         Said::Ignored => line!(debug),
-        Said::Retry => line!(warn),
+        Said::Retry | Said::SetAside => line!(warn),
         Said::Parked => line!(error),
     }
 }

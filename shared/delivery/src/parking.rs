@@ -38,6 +38,10 @@ impl SqsParking {
             queue_url: queue_url.into(),
         }
     }
+
+    fn queue_name(&self) -> &str {
+        self.queue_url.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 #[async_trait]
@@ -64,7 +68,7 @@ impl Parking for SqsParking {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| classify("park the record in its dead-letter queue", error))
+            .map_err(|error| classify(&format!("put the record into {}", self.queue_name()), error))
     }
 }
 

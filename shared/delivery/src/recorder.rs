@@ -91,9 +91,9 @@ impl Rule {
         }
         match self {
             Self::All => true,
-            Self::Failures => records
-                .iter()
-                .any(|record| matches!(record.outcome, Said::Retry | Said::Parked)),
+            Self::Failures => records.iter().any(|record| {
+                matches!(record.outcome, Said::Retry | Said::SetAside | Said::Parked)
+            }),
             Self::Share(share) => records.iter().any(|record| place_of(&record.id) < share),
         }
     }

@@ -18,7 +18,7 @@ pub struct Report {
 
 /// The one word for what became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Said {
     /// The effect took place now.
     Applied,
@@ -30,6 +30,8 @@ pub enum Said {
     Ignored,
     /// Handed back to its source, which will deliver it again.
     Retry,
+    /// Moved from a stream to the worker's own queue, which will deliver it again.
+    SetAside,
     /// Moved to the dead-letter queue.
     Parked,
 }
@@ -43,6 +45,7 @@ impl Said {
             Self::Superseded => "superseded",
             Self::Ignored => "ignored",
             Self::Retry => "retry",
+            Self::SetAside => "set-aside",
             Self::Parked => "parked",
         }
     }
@@ -115,6 +118,7 @@ impl From<&Record> for Identity {
 pub(crate) enum Verdict {
     Done(Outcome),
     Parked(std::sync::Arc<Failure>),
+    SetAside(Failure),
     Retry(Failure),
 }
 
@@ -123,6 +127,7 @@ impl Verdict {
         match self {
             Self::Done(outcome) => Said::from(*outcome),
             Self::Parked(_) => Said::Parked,
+            Self::SetAside(_) => Said::SetAside,
             Self::Retry(_) => Said::Retry,
         }
     }
@@ -139,7 +144,7 @@ impl Verdict {
         match self {
             Self::Done(_) => None,
             Self::Parked(failure) => Some(failure),
-            Self::Retry(failure) => Some(failure),
+            Self::SetAside(failure) | Self::Retry(failure) => Some(failure),
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct DeliverySettings {
     /// After so many deliveries a transient failure is final, where the source counts them (SQS). The
     /// queue's own `maxReceiveCount` should be larger: its redrive knows no reason.
     pub max_attempts: NonZeroU32,
+    /// The same for failures after which the worker lets its records wait ([`crate::Worker::steps_aside`]). With the longest delay
+    /// between them, a hundred last eleven hours at least.
+    pub max_waits: NonZeroU32,
     /// No record may take longer, even if the invocation could.
     pub record_time_limit: Duration,
     /// The share of an invocation's time that is kept for what comes after handling: giving up, parking,
@@ -28,12 +31,14 @@ pub struct DeliverySettings {
 
 const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const DEFAULT_MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::new(8).unwrap();
+const DEFAULT_MAX_WAITS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             concurrency: DEFAULT_CONCURRENCY,
             max_attempts: DEFAULT_MAX_ATTEMPTS,
+            max_waits: DEFAULT_MAX_WAITS,
             record_time_limit: Duration::from_secs(15 * 60),
             margin_percent: 10,
             least_margin: Duration::from_secs(2),

@@ -149,6 +149,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn records_that_wait_outlast_an_outage_of_a_night() {
+        let settings = DeliverySettings::default();
+        let delays = 1..settings.max_waits.get();
+        let shortest = delays.map(|attempt| retry_delay(&settings, attempt, None, 0.0));
+        let hours = shortest.sum::<Duration>().as_secs() / 3600;
+        assert_eq!(hours, 11);
+    }
+
     proptest! {
         #[test]
         fn a_delay_keeps_its_bounds(attempt in any::<u32>(), asked in 0_u64..100_000, dice in 0.0..1.0_f64) {

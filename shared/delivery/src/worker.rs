@@ -23,6 +23,15 @@ pub trait Worker: Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
+    /// Whether a record waits in the worker's own queue after this failure, which is transient: something that the worker stands on is
+    /// down, perhaps for long. A stream then goes on without the record, which comes back from the queue, later and
+    /// later, and for much longer than after other failures. So it may be handled after newer ones of its subject: for
+    /// workers whose guards make that harmless.
+    fn steps_aside(failure: &Failure) -> bool {
+        let _ = failure;
+        false
+    }
+
     /// Called before a record is parked, so that the subject can say that it failed. May be called again.
     fn give_up(
         &self,

@@ -140,6 +140,7 @@ pub fn lambda() -> Registry {
             let delivery = delivery(name, documents, ways, DeliverySettings::default());
             let delivery =
                 delivery.ok_or_else(|| format!("the worker {name} is listed but not made"))?;
+            let delivery = delivery.aside(&settings, &clients);
             let delivery = delivery.recorded(&settings, &clients, PUBLIC_WORDS)?;
             Ok(delivery.with_metrics(Arc::new(EmfSink::stdout())))
         })

@@ -270,6 +270,7 @@ impl Platform {
             let made = made
                 .recorded(&settings(function), &clients, &products::public_words())
                 .map_err(|error| part(error.to_string()))?;
+            let made = made.aside(&settings(function), &clients);
             let heard = listener.clone();
             let made = made.with_metrics(Arc::new(move |event: &OutcomeEvent<'_>| {
                 if let Some(listener) = heard

@@ -64,7 +64,7 @@ pub enum Verdict {
         /// The sentence for people.
         message: String,
     },
-    /// It would go back to its source, to be tried again.
+    /// It would go back to its source, or into the worker's own queue, to be tried again.
     WouldRetry {
         /// The stable reason code.
         reason: String,
@@ -108,7 +108,7 @@ impl Verdict {
                 let (reason, message) = why();
                 Self::StillFailing { reason, message }
             }
-            Said::Retry => {
+            Said::Retry | Said::SetAside => {
                 let (reason, message) = why();
                 Self::WouldRetry { reason, message }
             }
@@ -247,6 +247,7 @@ pub async fn rehearse(
             known: products::workers().collect::<Vec<_>>().join(", "),
         });
     };
+    let delivery = delivery.with_aside(Arc::new(MemoryParking::default()));
     let report = delivery.deliver(event, Invocation::lasting(TIME)).await;
     if let Some(problem) = overlay.problem() {
         return Err(RehearseFailed::Problem(problem));

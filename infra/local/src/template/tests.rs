@@ -106,7 +106,8 @@ fn every_deployed_worker_has_its_queue_its_dead_letter_queue_and_room_for_six_ti
             redrive.target_arn,
             crate::names::queue_arn(&format!("millrace-{worker}-dlq"))
         );
-        assert_eq!(redrive.maximum_receives, 10);
+        // More than the loop tries: 8 times, or 100 times where records wait for an embedder that is down.
+        assert!([10, 120].contains(&redrive.maximum_receives), "{worker}");
         assert!(template.is_dead_letter_queue(&format!("millrace-{worker}-dlq")));
         assert!(!template.is_dead_letter_queue(&queue.name));
         assert_eq!(

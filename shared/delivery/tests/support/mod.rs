@@ -35,6 +35,8 @@ pub enum Step {
     Supersede,
     Ignore,
     Transient,
+    /// Transient, and the worker lets its records wait.
+    Down,
     /// Transient, to be retried after so many seconds.
     Throttled(u64),
     Permanent,
@@ -95,6 +97,10 @@ impl Worker for Scripted {
             Step::Supersede => Ok(Outcome::Superseded),
             Step::Ignore => Ok(Outcome::Ignored("as the script says")),
             Step::Transient => Err(Failure::transient(reason::CONFLICT, "another was faster")),
+            Step::Down => Err(Failure::transient(
+                reason::EMBEDDER_UNAVAILABLE,
+                "the embedder is down",
+            )),
             Step::Throttled(seconds) => Err(Failure::transient(reason::THROTTLED, "slow down")
                 .retry_after(Duration::from_secs(seconds))),
             Step::Panic => panic!("SECRET text of a document"),
@@ -107,6 +113,10 @@ impl Worker for Scripted {
                 "the file needs a password",
             )),
         }
+    }
+
+    fn steps_aside(failure: &Failure) -> bool {
+        failure.reason() == reason::EMBEDDER_UNAVAILABLE
     }
 
     async fn give_up(&self, record: Record, failure: &Failure, _cx: &Cx) -> Result<(), Failure> {

@@ -103,14 +103,14 @@ impl Handlers {
 /// A letter of several records is handled when all of them are.
 fn of_report(report: &Report) -> Became {
     let became = report.records.iter().map(|record| {
-        let (Said::Retry | Said::Parked) = record.outcome else {
+        let (Said::Retry | Said::SetAside | Said::Parked) = record.outcome else {
             return Became::Handled(record.outcome);
         };
         let said = record.reason.as_ref();
         Became::Failed(Trouble {
             code: said.map_or_else(String::new, |reason| reason.code.to_owned()),
             message: said.map_or_else(String::new, |reason| reason.message.clone()),
-            is_transient: record.outcome == Said::Retry,
+            is_transient: record.outcome != Said::Parked,
         })
     });
     became.fold(Became::Handled(Said::Ignored), Became::and)
