@@ -17,6 +17,7 @@
 mod envelope;
 mod shape;
 mod text;
+mod vectors;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -130,6 +131,9 @@ impl Redactor {
                 });
                 Value::Object(redacted.collect())
             }
+            Value::Array(entries) if vectors::is_vector(entries) => {
+                Value::Array(vectors::along_an_axis(entries, &self.maker))
+            }
             Value::Array(entries) => {
                 let entries = entries.iter().map(|entry| self.value(entry, within, depth));
                 Value::Array(entries.collect())
@@ -165,7 +169,10 @@ impl Redactor {
             // A row's number is text in DynamoDB's JSON; so may be a whole message's body.
             "N" | "body" | "Message" if is_small_number(text) => field.clone(),
             "dataType" if ["String", "Number", "Binary"].contains(&text.as_str()) => field.clone(),
-            "B" | "binaryValue" => Value::String(self.maker.base64(text)),
+            "B" | "binaryValue" => Value::String(
+                vectors::bytes_along_an_axis(text, &self.maker)
+                    .unwrap_or_else(|| self.maker.base64(text)),
+            ),
             _ => Value::String(self.text_at(text, depth)),
         }
     }

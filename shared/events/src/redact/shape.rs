@@ -147,6 +147,12 @@ impl Maker {
         letters.into_iter().collect()
     }
 
+    /// A place in a list of so many, which tells nothing of the original.
+    pub(super) fn place(&self, original: &str, of: usize) -> usize {
+        let of = u32::try_from(of).unwrap_or(u32::MAX);
+        self.stream(original).below(of) as usize
+    }
+
     /// A UUID of the same version and case.
     pub(super) fn uuid(&self, original: &str) -> String {
         let upper = original.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -549,3 +549,67 @@ fn texts_made_to_take_long_or_to_go_deep_do_neither() {
             .is_some_and(|body| body.starts_with("[["))
     );
 }
+
+/// A row of the jobs product has names, texts, and vectors made of the texts.
+#[test]
+fn nothing_of_a_person_or_a_company_survives_in_a_row() {
+    let numbers: Vec<f64> = (0..1536).map(|i| f64::from(i) * 0.000_123_4).collect();
+    let list: Vec<_> = numbers
+        .iter()
+        .map(|n| json!({"N": n.to_string()}))
+        .collect();
+    let bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|n| (*n as f32).to_le_bytes())
+        .collect();
+    let binary = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes);
+    let event = json!({"Records": [{
+        "eventID": "e", "eventName": "MODIFY", "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/jetbond-users/stream/2026-11-20T00:00:00.000",
+        "dynamodb": {"SequenceNumber": "111", "Keys": {"userId": {"S": USER}}, "NewImage": {
+            "userId": {"S": USER}, "isActive": {"BOOL": true}, "employeeStatus": {"S": "available"},
+            "profiles": {"M": {
+                "employee": {"M": {
+                    "name": {"S": "John Doe"}, "jobDescription": {"S": "餐廳服務員，有咖啡經驗"},
+                    "preferredDistricts": {"L": [{"S": "Central"}, {"S": "TST"}]},
+                    "hourlyRateRange": {"M": {"min": {"N": "80"}, "max": {"N": "150"}}},
+                    "embedding": {"L": list}, "vector": {"B": binary},
+                }},
+                "employer": {"M": {"companyName": {"S": "ABC Restaurant"}, "contactPerson": {"S": "Jane Roe"}}},
+            }},
+        }},
+    }]});
+    let mut redactor = Redactor::new([7; 32]).keep_words(&["available"]);
+    redactor.learn(&event);
+    let redacted = redactor.event(&event);
+    let said = redacted.to_string();
+    for secret in [
+        USER,
+        "John",
+        "Doe",
+        "餐廳",
+        "咖啡",
+        "Central",
+        "TST",
+        "ABC",
+        "Restaurant",
+        "Jane",
+        "Roe",
+        "0.0001234",
+        &binary,
+    ] {
+        assert!(!said.contains(secret), "{secret} is left");
+    }
+    let image = &redacted["Records"][0]["dynamodb"]["NewImage"];
+    let employee = &image["profiles"]["M"]["employee"]["M"];
+    assert_eq!(image["employeeStatus"]["S"], "available");
+    assert_eq!(employee["hourlyRateRange"]["M"]["min"]["N"], "80");
+    let numbers = employee["embedding"]["L"].as_array().unwrap();
+    assert_eq!(numbers.len(), 1536);
+    let ones = numbers.iter().filter(|number| number["N"] == "1").count();
+    assert_eq!(ones, 1);
+    let made = employee["vector"]["B"].as_str().unwrap();
+    assert_eq!(made.len(), binary.len());
+    // The same message is redacted the same way.
+    assert_eq!(redactor.event(&event), redacted);
+}
