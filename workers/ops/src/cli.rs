@@ -20,7 +20,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Shows the pipeline at work on bundled documents: ingest, questions, a parked event
+    /// Shows the products at work on bundled samples: documents and questions, people and jobs, parked events
     Demo(Demo),
     /// Runs the whole platform until Ctrl-C and serves its AWS endpoint on a loopback port
     Up(Up),
@@ -30,6 +30,8 @@ pub enum Command {
     Search(Search),
     /// Shows a document: its row, its artefacts, its chunks, or its text
     Show(Show),
+    /// Says why somebody was told of a job, or was not: the filters, the components of the score
+    ExplainMatch(ExplainMatch),
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, restore, fixture, audit
@@ -110,6 +112,20 @@ pub struct Show {
     /// Print the extracted text and nothing else
     #[arg(long, conflicts_with = "json")]
     pub text: bool,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `explain-match`
+#[derive(Debug, Args)]
+pub struct ExplainMatch {
+    /// The job's id
+    #[arg(long, value_name = "ID")]
+    pub job: String,
+    /// The person's user id
+    #[arg(long, value_name = "ID")]
+    pub user: String,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,

@@ -1,4 +1,4 @@
-//! The `millrace` command: demo, up, ingest, search, show, feed, dlq.
+//! The `millrace` command: demo, up, ingest, search, show, explain-match, feed, dlq.
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 some item failed, 2 wrong use.
 
@@ -66,6 +66,7 @@ async fn run(cli: Cli) -> Result<Ended, output::Error> {
         Command::Ingest(ingest) => commands::ingest::run(ingest).await,
         Command::Search(search) => commands::search::run(search).await,
         Command::Show(show) => commands::show::run(show).await,
+        Command::ExplainMatch(asked) => commands::explain_match::run(asked).await,
         Command::Feed(feed) => commands::feed::run(feed).await,
         Command::Dlq(dlq) => commands::dlq::run(dlq.command).await,
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod dlq;
+pub(crate) mod explain_match;
 pub(crate) mod feed;
 pub(crate) mod ingest;
 pub(crate) mod search;

@@ -1,7 +1,10 @@
-//! `millrace demo`: the pipeline at work on bundled files.
+//! `millrace demo`: the products at work on bundled samples.
+
+mod jobs;
 
 use std::{path::PathBuf, time::Instant};
 
+use millrace_cloud::{Clock as _, SystemClock};
 use millrace_documents::{UserId, search::search};
 use millrace_events::Failure;
 
@@ -45,7 +48,7 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     let heard = way.clone();
     platform.on_outcome(move |said| {
         // A worker that finds its own write in the table's stream has nothing to tell.
-        if said.outcome != "already" {
+        if !matches!(said.outcome.as_str(), "already" | "ignored") {
             eprintln!("  {said}");
         }
         if let Ok(mut way) = heard.lock() {
@@ -63,6 +66,7 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     for result in &results {
         line(&format!("  {}", result.sentence()));
     }
+    let clock = std::sync::Arc::new(SystemClock);
     line("");
     line("Questions");
     for question in samples::questions()? {
@@ -78,9 +82,9 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
             line(&format!("    {}", Found::from(hit).sentence(160)));
         }
     }
+    let jobs = jobs::run(&platform, clock.now()).await?;
     line("");
     line("Parked (an operator can replay them once the cause is gone)");
-    let clock = std::sync::Arc::new(millrace_cloud::SystemClock);
     let desk = Desk::new(platform.clients().clone(), Catalogue::in_memory()?, clock);
     desk.read(&Hold::Nothing, |_| ()).await?;
     for letter in desk
@@ -100,11 +104,14 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     let events = way.lock().map(|way| way.len()).unwrap_or_default();
     line("");
     line(&format!(
-        "{ready} of {} documents are ready, {events} events handled, {:.1} s",
+        "{ready} of {} documents are ready; {} people, {} jobs, {} told; {events} events handled, {:.1} s",
         results.len(),
+        jobs.people,
+        jobs.jobs,
+        jobs.told,
         begun.elapsed().as_secs_f64()
     ));
-    go_on(&data);
+    go_on(&data, jobs.not_told);
     Ok(Ended::Done)
 }
 
@@ -124,7 +131,7 @@ fn fresh_folder() -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-fn go_on(data: &std::path::Path) {
+fn go_on(data: &std::path::Path, not_told: Option<(String, String)>) {
     let data = data.display();
     let millrace = std::env::args()
         .next()
@@ -132,6 +139,9 @@ fn go_on(data: &std::path::Path) {
     eprintln!();
     eprintln!("Go on with");
     eprintln!("  {millrace} search \"…\" --user {USER} --data {data}");
+    if let Some((job, user)) = not_told {
+        eprintln!("  {millrace} explain-match --job {job} --user {user} --data {data}");
+    }
     eprintln!("  {millrace} dlq list --data {data}");
     eprintln!("  {millrace} ingest FILES… --user you --data {data}");
     eprintln!("  {millrace} up --data {data}");
