@@ -13,6 +13,9 @@ use crate::{State, World, world::stream_workers};
 /// So many documents' rows are overwritten, and as many others' removed: batches of several subjects for either listener.
 const DOCUMENTS: u8 = 3;
 
+/// So many jobs are posted and completed, and as many users, responses and candidates written.
+const JOBS: u8 = 3;
+
 /// Every service has too much to do.
 struct Overloaded;
 
@@ -84,7 +87,26 @@ async fn world_with_batches() -> World {
             .await;
         world.later();
     }
+    for number in 0..JOBS {
+        put_job(&world, number, "matching");
+    }
     world.quiet().await;
+    for number in 0..JOBS {
+        put_job(&world, number, "completed");
+        let row = json!({
+            "responseId": {"S": format!("r-{number}")}, "jobId": {"S": format!("j-{number}")},
+            "employeeId": {"S": "ada"}, "respondedAt": {"S": "2026-11-21T03:30:00.000Z"}, "status": {"S": "pending"},
+        });
+        put(&world, &world.names.jobs.matches, &row);
+        put_job(&world, JOBS + number, "matching");
+        let profile = json!({"isComplete": {"BOOL": true}, "jobDescription": {"S": "餐廳服務員"}});
+        let row = json!({
+            "userId": {"S": format!("u-{number}")}, "isActive": {"BOOL": true}, "employeeStatus": {"S": "busy"},
+            "profiles": {"M": {"employee": {"M": profile}}},
+        });
+        put(&world, &world.names.jobs.users, &row);
+        put_candidate(&world, number);
+    }
     for number in 0..DOCUMENTS {
         // The upload's own write of the row comes late and takes away what the workers wrote.
         let key = document(number);
@@ -93,13 +115,38 @@ async fn world_with_batches() -> World {
             "fileName": {"S": "wheel.txt"}, "fileType": {"S": "text/plain"},
             "uploadDate": {"S": "2026-11-21T03:59:59.000Z"}, "status": {"S": "processing"},
         });
-        let request = json!({"TableName": world.names.documents.documents_table, "Item": row});
-        let dynamo = &world.services().dynamo;
-        dynamo.call_json("PutItem", &request).unwrap();
+        put(&world, &world.names.documents.documents_table, &row);
         let key = document(DOCUMENTS + number);
         let key = json!({"userId": {"S": key.user.as_str()}, "documentId": {"S": key.id.as_str()}});
         let request = json!({"TableName": world.names.documents.documents_table, "Key": key});
+        let dynamo = &world.services().dynamo;
         dynamo.call_json("DeleteItem", &request).unwrap();
     }
     world
+}
+
+fn put_job(world: &World, number: u8, status: &str) {
+    let row = json!({
+        "jobId": {"S": format!("j-{number}")}, "employerId": {"S": "grace"}, "title": {"S": "急需侍應"},
+        "district": {"S": "Central"}, "hourlyRate": {"N": "120"}, "status": {"S": status},
+    });
+    put(world, &world.names.jobs.jobs, &row);
+}
+
+/// Somebody who was chosen for a version of the job that is not the newest.
+fn put_candidate(world: &World, number: u8) {
+    let zero = json!({"N": "0"});
+    let row = json!({
+        "jobId": {"S": format!("j-{number}")}, "employeeId": {"S": "eve"}, "jobVersion": {"S": "an older one"},
+        "asOf": {"S": "2026-11-21T03:00:00.000Z"}, "similarity": zero, "semanticPoints": zero, "districtPoints": zero,
+        "ratePoints": zero, "score": zero, "rank": {"N": "1"}, "state": {"S": "chosen"},
+        "scoredAt": {"S": "2026-11-21T03:00:00.000Z"},
+    });
+    put(world, &world.names.jobs.candidates, &row);
+}
+
+fn put(world: &World, table: &str, row: &Value) {
+    let request = json!({"TableName": table, "Item": row});
+    let dynamo = &world.services().dynamo;
+    dynamo.call_json("PutItem", &request).unwrap();
 }

@@ -47,6 +47,7 @@ impl State {
         {
             rows.extend(rows_of(world, table));
         }
+        rank_versions(&mut rows);
         let mut objects = BTreeMap::new();
         for bucket in &TEMPLATE.buckets {
             let bucket = Bucket::new(world.clients.s3.clone(), &bucket.name);
@@ -143,6 +144,47 @@ fn rows_of(world: &World, table: &Table) -> Vec<(String, Value)> {
         (format!("{}/{}", table.name, key.join("/")), row)
     })
     .collect()
+}
+
+/// A place in the history of a subject: a stream's label and a sequence number of 40 digits.
+fn is_version(text: &str) -> bool {
+    let number = text.rsplit_once('/').map(|(_, number)| number);
+    number.is_some_and(|number| {
+        number.len() == 40 && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// Streams number their records by the machine's clock, so two worlds never have the same numbers. What compares is their order
+/// within one subject: each version becomes its rank among those that rows with the same partition key have.
+fn rank_versions(rows: &mut BTreeMap<String, Value>) {
+    let subject = |key: &str| key.split('/').nth(1).unwrap_or_default().to_owned();
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, row) in rows.iter_mut() {
+        let versions = known.entry(subject(key)).or_default();
+        each_version(row, &mut |version| {
+            versions.insert(version.clone());
+        });
+    }
+    for (key, row) in rows.iter_mut() {
+        let versions = &known[&subject(key)];
+        each_version(row, &mut |version| {
+            let rank = versions.iter().position(|known| known == version);
+            *version = format!("version {}", rank.unwrap());
+        });
+    }
+}
+
+fn each_version(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) if is_version(text) => visit(text),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|field| each_version(field, visit)),
+        Value::Array(entries) => entries
+            .iter_mut()
+            .for_each(|entry| each_version(entry, visit)),
+        _ => {}
+    }
 }
 
 /// A message in a dead-letter queue, received.

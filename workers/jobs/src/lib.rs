@@ -31,7 +31,6 @@ pub mod scoring;
 pub mod settle_job;
 mod stepping;
 pub mod window;
-mod withdrawal;
 
 pub use context::{Jobs, Names, SetupError};
 pub use registry::WORKERS;

@@ -10,17 +10,23 @@ use millrace_vectors::{
 };
 
 use crate::{
+    close_window::CloseWindow,
     context::{Jobs, Names, Parts, Rules, SetupError},
     embed_profile::EmbedProfile,
     notify_candidate::NotifyCandidate,
+    record_response::RecordResponse,
     score_candidates::ScoreCandidates,
+    settle_job::SettleJob,
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 3] = [
+pub const WORKERS: [&str; 6] = [
     EmbedProfile::NAME,
     ScoreCandidates::NAME,
     NotifyCandidate::NAME,
+    RecordResponse::NAME,
+    CloseWindow::NAME,
+    SettleJob::NAME,
 ];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
@@ -137,6 +143,11 @@ pub fn delivery(
         NotifyCandidate::NAME => {
             Delivery::new(NotifyCandidate(jobs), settings, parking, visibility, clock)
         }
+        RecordResponse::NAME => {
+            Delivery::new(RecordResponse(jobs), settings, parking, visibility, clock)
+        }
+        CloseWindow::NAME => Delivery::new(CloseWindow(jobs), settings, parking, visibility, clock),
+        SettleJob::NAME => Delivery::new(SettleJob(jobs), settings, parking, visibility, clock),
         _ => return None,
     })
 }

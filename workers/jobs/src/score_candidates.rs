@@ -131,6 +131,9 @@ impl ScoreCandidates {
         let version = &cx.record.version;
         let claimed = jobs.progress.claim(job_id, version, Stage::Scoring, more);
         let claim = match claimed.await? {
+            Claimed::Granted(claim, row) if row.contains_key("selected") => {
+                return self.decided(&claim).await;
+            }
             Claimed::Granted(claim, _) => claim,
             Claimed::Already(_) => return Ok(Outcome::Already),
             Claimed::Superseded(_) => return Ok(Outcome::Superseded),
@@ -139,6 +142,23 @@ impl ScoreCandidates {
         self.write_back(change, &job, &embedding).await?;
         let wanted = Wanted::of(&job, as_of, embedding);
         let held = self.round(&claim, &job, &wanted).await?;
+        match held {
+            Held::Yes => Ok(Outcome::Applied),
+            Held::Superseded => Ok(Outcome::Superseded),
+            Held::TakenOver => Err(taken_over()),
+        }
+    }
+
+    /// Somebody was chosen for the job, and a late write of the whole row says `matching` again: nobody else is told.
+    async fn decided(&self, claim: &Claim) -> Result<Outcome, Failure> {
+        let Self(jobs) = self;
+        let mut held = jobs.candidates.withdraw(claim, &now(jobs)).await?;
+        if held == Held::Yes {
+            held = jobs
+                .progress
+                .finish(claim, Stage::Settled, |row| row)
+                .await?;
+        }
         match held {
             Held::Yes => Ok(Outcome::Applied),
             Held::Superseded => Ok(Outcome::Superseded),

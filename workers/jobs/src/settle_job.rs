@@ -9,6 +9,7 @@
 //! heard of first. Then everything outside is brought to what is noted, also when it was noted before: the event
 //! may be one whose handler died in between.
 
+use millrace_cloud::clock::iso;
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::Updated;
 use millrace_events::{Failure, Item, Outcome, RowChange, RowChangeKind, reason};
@@ -21,7 +22,6 @@ use crate::{
     release::release,
     responses::{JobState, ResponseSide},
     rows::key_id,
-    withdrawal::withdraw,
 };
 
 /// How often a commit that lost a race looks again before the record is handed back.
@@ -179,7 +179,8 @@ async fn end_scoring(jobs: &Jobs, job: &str, cx: &Cx) -> Result<bool, Failure> {
     let Claimed::Granted(claim, _) = claimed.await? else {
         return Ok(false);
     };
-    let mut held = withdraw(jobs, &claim).await?;
+    let now = iso(cx.now);
+    let mut held = jobs.candidates.withdraw(&claim, &now).await?;
     if held == Held::Yes {
         held = jobs
             .progress
