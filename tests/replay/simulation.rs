@@ -126,7 +126,7 @@ pub fn run(plan: &Plan) -> Run {
         let differences = end.differences(&calm_end);
         if !differences.is_empty() {
             let list = differences.join("\n  ");
-            run.violation = Some(format!("same-end-state:\n  {list:.6000}"));
+            run.violation = Some(format!("same-end-state:\n  {list:.60000}"));
         }
     }
     run
@@ -190,9 +190,9 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     async fn new(plan: &'a Plan) -> Self {
         let gate = Arc::new(Gate::default());
-        let world = World::in_process().await;
-        world.tap.obey(gate.clone());
         let scene = plan.product.scene();
+        let world = scene.world().await;
+        world.tap.obey(gate.clone());
         let workers = scene.workers();
         Self {
             plan,
@@ -249,6 +249,10 @@ impl<'a> Simulation<'a> {
                     continue;
                 }
                 if self.running.is_empty() && self.gate.awake() == 0 {
+                    if self.scene.let_time_pass(&self.world).await {
+                        self.count_action()?;
+                        continue;
+                    }
                     return Ok(());
                 }
                 // Somebody waits for a delay of his own.

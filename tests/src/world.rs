@@ -162,15 +162,24 @@ impl World {
 
     /// As [`World::in_process`], with an embedder of the test's own.
     pub async fn with_embedder(embedder: Arc<dyn Embedder>) -> Self {
-        Self::made(EXTRACTOR.clone(), Some(embedder)).await
+        Self::with(embedder, &[]).await
+    }
+
+    /// The same, with some settings of the functions set otherwise than in the template.
+    pub async fn with(embedder: Arc<dyn Embedder>, changed: &[(&str, &str)]) -> Self {
+        Self::made(EXTRACTOR.clone(), Some(embedder), changed).await
     }
 
     /// A new world.
     pub async fn with_extractor(extractor: Arc<Extractor>) -> Self {
-        Self::made(extractor, None).await
+        Self::made(extractor, None, &[]).await
     }
 
-    async fn made(extractor: Arc<Extractor>, embedder: Option<Arc<dyn Embedder>>) -> Self {
+    async fn made(
+        extractor: Arc<Extractor>,
+        embedder: Option<Arc<dyn Embedder>>,
+        changed: &[(&str, &str)],
+    ) -> Self {
         let clock = Arc::new(StillClock::new(NOW));
         let cloud = LocalCloud::open_with_clock(&TEMPLATE, Storage::Memory, clock.clone())
             .await
@@ -187,7 +196,13 @@ impl World {
         subscribe(cloud.services());
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
         let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
-        let first = settings(&functions()[0]);
+        let mut first = functions()[0].config.environment.clone();
+        first.extend(
+            { changed }
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let first = Settings::from_map(first);
         let workers_clock = Arc::new(ManualClock::at(NOW));
         let place = Place {
             clients: tapped.clone(),

@@ -7,6 +7,7 @@ mod crash;
 mod dead_letters;
 mod dead_letters_replay;
 mod fixtures;
+mod jobs_reference;
 mod jobs_responses;
 mod pipeline;
 mod recorded;

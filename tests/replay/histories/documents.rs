@@ -205,8 +205,9 @@ impl Scene for Documents {
     }
 
     async fn take(&mut self, step: super::Step, world: &World) {
-        let super::Step::Documents(step) = step;
-        take(step, world, self).await;
+        if let super::Step::Documents(step) = step {
+            take(step, world, self).await;
+        }
     }
 
     fn is_done(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What people do to a product, and what must hold of it: all that the simulation knows of products.
 
 pub mod documents;
+pub mod jobs;
 
 use std::fmt;
 
@@ -13,10 +14,11 @@ use rand::rngs::StdRng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Product {
     Documents,
+    Jobs,
 }
 
 impl Product {
-    pub const ALL: [Self; 1] = [Self::Documents];
+    pub const ALL: [Self; 2] = [Self::Documents, Self::Jobs];
 
     /// A history of so many steps.
     pub fn random(self, chance: &mut StdRng, steps: usize) -> Vec<Step> {
@@ -25,6 +27,10 @@ impl Product {
                 let steps = documents::random(chance, steps);
                 steps.into_iter().map(Step::Documents).collect()
             }
+            Self::Jobs => {
+                let steps = jobs::random(chance, steps);
+                steps.into_iter().map(Step::Jobs).collect()
+            }
         }
     }
 
@@ -32,6 +38,7 @@ impl Product {
     pub fn scene(self) -> Box<dyn Scene> {
         match self {
             Self::Documents => Box::new(documents::Documents::default()),
+            Self::Jobs => Box::new(jobs::Jobs::new(true)),
         }
     }
 }
@@ -40,6 +47,7 @@ impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Documents => "documents",
+            Self::Jobs => "jobs",
         })
     }
 }
@@ -48,12 +56,14 @@ impl fmt::Display for Product {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Documents(documents::Step),
+    Jobs(jobs::Step),
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Documents(step) => step.fmt(f),
+            Self::Jobs(step) => step.fmt(f),
         }
     }
 }
@@ -61,6 +71,11 @@ impl fmt::Display for Step {
 /// What a history happens to, and what is seen of it.
 #[async_trait(?Send)]
 pub trait Scene {
+    /// A world in which it can happen.
+    async fn world(&self) -> World {
+        World::in_process().await
+    }
+
     /// The product's workers. Those of other products have nothing to do.
     fn workers(&self) -> &'static [&'static str];
 
@@ -77,6 +92,11 @@ pub trait Scene {
 
     /// Does what is still to be done of earlier steps.
     async fn finish(&mut self, world: &World);
+
+    /// Nothing can be done now: what time alone brings is let come. Says whether time passed.
+    async fn let_time_pass(&mut self, _world: &World) -> bool {
+        false
+    }
 
     /// Looks at everything, or only at what changes most.
     async fn look(&mut self, world: &World, whole: bool) -> Result<(), String>;

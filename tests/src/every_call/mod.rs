@@ -177,8 +177,7 @@ fn changed_by_duplicates(ran: &Ran, expected: &State) -> Vec<String> {
 
 fn cases(options: &EveryCall) -> Vec<Case> {
     let recorded = fixtures().into_iter().map(Box::new).map(Case::Fixture);
-    let told = stories::STORIES
-        .into_iter()
+    let told = stories::stories()
         .flat_map(|story| workers().map(move |worker| Case::Story(story, worker)));
     let wanted = |case: &Case| match &options.only {
         Some(part) => case.name().contains(part),

@@ -2,5 +2,6 @@
 //! alone, and an embedder whose vectors a test prescribes.
 
 pub mod people;
+pub mod platform;
 pub mod prescribed;
 pub mod reference;

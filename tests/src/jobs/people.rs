@@ -37,8 +37,8 @@ pub struct Person {
     pub has_profile: bool,
     /// `isComplete`.
     pub complete: bool,
-    /// Whether the description says nothing.
-    pub text_is_blank: bool,
+    /// `jobDescription`.
+    pub description: String,
     /// `isActive`.
     pub active: bool,
     /// `employeeStatus`.
@@ -59,7 +59,7 @@ pub struct Person {
     pub range: Range,
     /// Where they want to work.
     pub districts: Vec<&'static str>,
-    /// What their description means.
+    /// What the description means, to who compares it.
     pub vector: [f32; DIMENSIONS],
 }
 
@@ -70,13 +70,17 @@ pub struct Job {
     pub id: String,
     /// `employerId`.
     pub employer: String,
+    /// `title`.
+    pub title: String,
+    /// `description`.
+    pub description: String,
     /// When its row was written, in milliseconds since 1970.
     pub changed_millis: i64,
     /// Where it is.
     pub district: Option<&'static str>,
     /// What it pays an hour.
     pub rate: f64,
-    /// What its title and description mean.
+    /// What title and description mean, to who compares them.
     pub vector: [f32; DIMENSIONS],
 }
 
@@ -96,6 +100,27 @@ fn words(values: &[&str]) -> Value {
 }
 
 impl Person {
+    /// Somebody to whom any job may be told that is like their description and pays so much.
+    pub fn suitable(id: &str, description: &str, minimum: f64, now_millis: i64) -> Self {
+        Self {
+            id: id.to_owned(),
+            has_profile: true,
+            complete: true,
+            description: description.to_owned(),
+            active: true,
+            status: "available",
+            seen_millis: Some(now_millis),
+            seen_as: SeenAs::Text,
+            has_ratings: true,
+            good: 9,
+            neutral: 0,
+            bad: 1,
+            range: Range::Both(minimum, minimum + 20.0),
+            districts: vec!["Central"],
+            vector: [0.0; DIMENSIONS],
+        }
+    }
+
     /// The row in the Users table, in DynamoDB's JSON.
     pub fn row(&self) -> Value {
         let mut profiles = json!({"M": {}});
@@ -119,14 +144,9 @@ impl Person {
     }
 
     fn profile(&self) -> Value {
-        let text = if self.text_is_blank {
-            "  \n".to_owned()
-        } else {
-            format!("餐廳服務員 {}", text_of(&self.vector))
-        };
         let mut profile = json!({
             "name": {"S": "Someone"},
-            "jobDescription": {"S": text},
+            "jobDescription": {"S": self.description},
             "preferredDistricts": words(&self.districts),
             "isComplete": {"BOOL": self.complete},
         });
@@ -160,8 +180,8 @@ impl Job {
         let mut row = json!({
             "jobId": {"S": self.id},
             "employerId": {"S": self.employer},
-            "title": {"S": "急需侍應"},
-            "description": {"S": text_of(&self.vector)},
+            "title": {"S": self.title},
+            "description": {"S": self.description},
             "hourlyRate": number(self.rate),
             "status": {"S": "matching"},
             "createdAt": {"S": iso(self.changed_millis)},

@@ -38,6 +38,11 @@ impl Prescribed {
         self.down.store(down, Ordering::SeqCst);
     }
 
+    /// Whether it is switched off.
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::SeqCst)
+    }
+
     /// How often it was asked, also while it was down.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)

@@ -67,7 +67,7 @@ pub fn candidates(people: &[Person], job: &Job, cap: usize) -> Vec<Candidate> {
 /// Every filter that keeps this person from being a candidate, by its documented name, in the documented order.
 pub fn filters(person: &Person, job: &Job) -> Vec<&'static str> {
     let mut excluded_by = Vec::new();
-    if !person.has_profile || !person.complete || person.text_is_blank {
+    if !person.has_profile || !person.complete || person.description.trim().is_empty() {
         excluded_by.push("incomplete");
     }
     if !person.active {

@@ -1,5 +1,6 @@
 //! `notify-candidate`: somebody is chosen for a job; they are told, once.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{Row, Updated, When};
 use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, reason};
@@ -80,6 +81,8 @@ impl NotifyCandidate {
                 .set("notificationId", text(&*notice.notification_id))
                 .set("notice", notice.to_attribute()?)
                 .set("told", map(&told)?)
+                // As a round that is gone through once more after this says it.
+                .set("stillMatches", AttributeValue::Bool(true))
                 .when(When::All(vec![
                     When::Equal("state", text(State::Chosen.word())),
                     When::Equal("jobVersion", text(&*seen.job_version)),

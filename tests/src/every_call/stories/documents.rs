@@ -1,13 +1,10 @@
-//! What can have happened to a document before a worker wakes up: deeper than one recorded event.
-//!
-//! A story is told once and is a case for every worker that has something to do at its end. It is told while
-//! that worker sleeps and all others are awake; what then waits for the sleeper is delivered under faults.
+//! What can have happened to a document before a worker wakes up.
 
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::FutureExt as _;
 use millrace_documents::Document;
 use serde_json::json;
 
-use crate::World;
+use super::{Story, Told};
 
 /// Enough for several chunks, so that a shorter text has some to remove.
 const LONG: &str = "The mill stands by the river. Its wheel is five metres wide.\n\nThe miller opens the sluice at dawn.\n\n";
@@ -15,23 +12,7 @@ const REPEATED: usize = 20;
 const SHORT: &str =
     "The mill was sold. The new owner grows mushrooms in the cellar and sells them on Saturdays.";
 
-/// Something that happened.
-#[derive(Clone, Copy)]
-pub(super) struct Story {
-    /// What, in a few words.
-    pub name: &'static str,
-    /// Makes it happen in a world in which one worker sleeps.
-    pub tell: for<'a> fn(&'a Told<'a>) -> BoxFuture<'a, ()>,
-}
-
-/// A world to which a story happens.
-pub(super) struct Told<'a> {
-    world: &'a World,
-    asleep: &'static str,
-    document: Document,
-}
-
-/// All stories.
+/// All of them.
 pub(super) const STORIES: [Story; 7] = [
     Story {
         name: "a first upload",
@@ -102,26 +83,13 @@ pub(super) const STORIES: [Story; 7] = [
     },
 ];
 
-impl<'a> Told<'a> {
-    /// A world to tell a story in, while this worker sleeps.
-    pub(super) fn new(world: &'a World, asleep: &'static str) -> Self {
-        let document = Document::parse("ada", "0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a09").unwrap();
-        Self {
-            world,
-            asleep,
-            document,
-        }
-    }
+fn document() -> Document {
+    Document::parse("ada", "0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a09").unwrap()
+}
 
-    /// Everybody but the sleeper does what there is to do.
-    pub(super) async fn others_go_on(&self) {
-        self.world.quiet_without(&[self.asleep]).await;
-    }
-
+impl Told<'_> {
     async fn upload(&self, name: &str, text: &str) {
-        self.world
-            .upload(&self.document, name, text.as_bytes())
-            .await;
+        self.world.upload(&document(), name, text.as_bytes()).await;
     }
 
     async fn first_upload(&self) {
@@ -131,7 +99,7 @@ impl<'a> Told<'a> {
     /// An upload that everybody has dealt with, the later sleeper too.
     async fn finished(&self) {
         self.first_upload().await;
-        self.world.quiet().await;
+        self.all_go_on().await;
     }
 
     async fn remove_original(&self) {
@@ -141,14 +109,14 @@ impl<'a> Told<'a> {
             .s3
             .delete_object()
             .bucket(&self.world.names.documents.bucket)
-            .key(self.document.original(Some("txt")));
+            .key(document().original(Some("txt")));
         removal.send().await.unwrap();
     }
 
     fn row(&self, operation: &str, field: &str, whole: bool) {
         let mut row = json!({
-            "userId": {"S": self.document.user.as_str()},
-            "documentId": {"S": self.document.id.as_str()},
+            "userId": {"S": document().user.as_str()},
+            "documentId": {"S": document().id.as_str()},
         });
         if whole {
             row["fileName"] = json!({"S": "first.txt"});
