@@ -231,7 +231,7 @@ pub fn uncovered(seen_to_write: &BTreeSet<&str>) -> Vec<String> {
         .map(|worker| {
             format!(
                 "{worker} is in the template, and no case makes it write anything: add a fixture whose event does to \
-                 events-fixtures/PRODUCT/{worker}/, or a story to tests/src/every_call/stories.rs"
+                 events-fixtures/PRODUCT/{worker}/, or a story to tests/src/every_call/stories/"
             )
         })
         .collect()
