@@ -9,6 +9,7 @@ mod dead_letters_replay;
 mod fixtures;
 mod jobs_reference;
 mod jobs_responses;
+mod jobs_scoring;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -22,6 +22,10 @@ impl Worker for EmbedProfile {
     const NAME: &'static str = "embed-profile";
     type Event = RowChange;
 
+    fn steps_aside(failure: &Failure) -> bool {
+        waits(failure)
+    }
+
     async fn handle(&self, change: RowChange, cx: &Cx) -> Result<Outcome, Failure> {
         let user = key_id(&change.keys, "userId")?;
         let version = &cx.record.version;

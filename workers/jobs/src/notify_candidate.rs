@@ -49,8 +49,24 @@ impl Worker for NotifyCandidate {
 }
 
 enum Decision {
-    Tell(Notice),
+    Tell(Box<Notice>),
     Not(Outcome),
+}
+
+const GONE: Decision = Decision::Not(Outcome::Ignored("the candidate is gone"));
+
+/// The decision that stands in a row; `None` when none was taken.
+fn taken(row: Candidate) -> Result<Option<Decision>, Failure> {
+    match row.state {
+        State::Told => Ok(Some(Decision::Not(Outcome::Already))),
+        State::Telling => {
+            let notice = row.notice.ok_or_else(|| {
+                malformed("a candidate is being told, and their row has no message")
+            })?;
+            Ok(Some(Decision::Tell(Box::new(notice))))
+        }
+        State::Chosen | State::Reserve | State::Withdrawn => Ok(None),
+    }
 }
 
 impl NotifyCandidate {
@@ -65,8 +81,14 @@ impl NotifyCandidate {
         for _ in 0..LOOKS {
             let progress = jobs.progress.read(job_id).await?;
             let Some(job) = progress.as_ref().and_then(|now| open_for(now, &seen)) else {
-                // A newer version was claimed: whoever did so decides on this row, or withdraws it.
-                return Ok(Decision::Not(Outcome::Superseded));
+                // A newer version was claimed: whoever did so decides on this row, or withdraws it. But a decision that was taken
+                // before, by a worker that ended before it published, is still to be carried out.
+                let current = jobs.candidates.read(job_id, employee).await?;
+                let Some(current) = current else {
+                    return Ok(GONE);
+                };
+                let superseded = Decision::Not(Outcome::Superseded);
+                return Ok(taken(current)?.unwrap_or(superseded));
             };
             let notice = Notice::candidate_matched(job, employee, seen.score)?;
             let told = Told {
@@ -89,25 +111,15 @@ impl NotifyCandidate {
                     When::Equal("score", number(seen.score)),
                 ]));
             let current = match jobs.table.update("decide to tell", update).await? {
-                Updated::Done(_) => return Ok(Decision::Tell(notice)),
-                Updated::Refused(None) => {
-                    return Ok(Decision::Not(Outcome::Ignored("the candidate is gone")));
-                }
+                Updated::Done(_) => return Ok(Decision::Tell(Box::new(notice))),
+                Updated::Refused(None) => return Ok(GONE),
                 Updated::Refused(Some(row)) => Candidate::of(row)?,
             };
-            match current.state {
-                State::Chosen => seen = current,
-                State::Telling => {
-                    let notice = current.notice;
-                    let notice = notice.ok_or_else(|| {
-                        malformed("a candidate is being told, and their row has no message")
-                    })?;
-                    return Ok(Decision::Tell(notice));
-                }
-                State::Told => return Ok(Decision::Not(Outcome::Already)),
-                State::Reserve | State::Withdrawn => {
-                    return Ok(Decision::Not(Outcome::Superseded));
-                }
+            if current.state == State::Chosen {
+                seen = current;
+            } else {
+                let superseded = Decision::Not(Outcome::Superseded);
+                return Ok(taken(current)?.unwrap_or(superseded));
             }
         }
         Err(Failure::transient(

@@ -16,7 +16,7 @@ use crate::{
     progress::{Claim, Claimed, Counts, Held, Stage},
     rows::{Job, JobStatus, embedding_of, key_id},
     scoring::{Score, Wanted, judge, proposed, ranked},
-    stepping::{now, too_large_or},
+    stepping::{now, too_large_or, waits},
 };
 
 /// Listens to the jobs table. Guard: the claim in the job's progress, asked for by every transaction; its own write into the job's row ends as
@@ -66,6 +66,10 @@ impl Matter {
 impl Worker for ScoreCandidates {
     const NAME: &'static str = "score-candidates";
     type Event = RowChange;
+
+    fn steps_aside(failure: &Failure) -> bool {
+        waits(failure)
+    }
 
     async fn handle(&self, change: RowChange, cx: &Cx) -> Result<Outcome, Failure> {
         let Self(jobs) = self;
