@@ -40,8 +40,8 @@ pub use crate::{
     opensearch::{Auth, Engine, OpenSearchIndex, Service},
     overlay::{IndexChange, OverlayIndex, Told},
     points::{
-        Field, Fields, Filter, Found, OverlayPoints, Point, PointChange, PointIndex, PointTold,
-        ScanPoints, ScanSettings,
+        Field, Fields, Filter, Found, Layout, OverlayPoints, Point, PointChange, PointIndex,
+        PointTold, ScanPoints, ScanSettings,
     },
     scan::ScanIndex,
 };

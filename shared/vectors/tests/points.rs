@@ -17,15 +17,16 @@ use std::{
 
 use millrace_events::reason;
 use millrace_vectors::{
-    Durability, Field, Filter, OverlayPoints, Point, PointChange, PointIndex, ScanPoints,
+    Durability, Field, Filter, Layout, OverlayPoints, Point, PointChange, PointIndex, ScanPoints,
     ScanSettings,
 };
 use points_contract::{all, assert_is_all, at, axis, direction, model, point, with};
 use proptest::prelude::*;
 
-fn settings(threads: usize, durability: Durability) -> ScanSettings {
+fn settings(layout: Layout, threads: usize, durability: Durability) -> ScanSettings {
     ScanSettings {
         durability,
+        layout,
         threads: NonZeroUsize::new(threads).unwrap(),
     }
 }
@@ -37,9 +38,13 @@ async fn in_memory_it_keeps_the_contract() {
 
 #[tokio::test]
 async fn on_disk_it_keeps_the_contract() {
-    for durability in [Durability::Written, Durability::Synced] {
+    for (layout, durability) in [
+        (Layout::Half, Durability::Written),
+        (Layout::Full, Durability::Synced),
+    ] {
         let folder = tempfile::tempdir().unwrap();
-        let index = ScanPoints::open_with(folder.path(), settings(1, durability)).unwrap();
+        let settings = settings(layout, 1, durability);
+        let index = ScanPoints::open_with(folder.path(), settings).unwrap();
         points_contract::holds(&index).await;
     }
 }

@@ -1,40 +1,27 @@
 //! Dot products of one vector with many, at the speed of the memory.
 //!
-//! Several rows are taken at a time, so that the query's numbers are loaded once for all of them and
-//! several streams of memory are read at once. The compiler writes the vector instructions; this
-//! module only says for which registers, and picks by the processor that it runs on.
+//! Rows that lie one after the other are read as one stream, in registers as wide as the processor has; that is faster than several
+//! rows at a time, since the query stays in the nearest memory anyway. Which kernel runs is decided by the processor that it runs on.
 //!
-//! The only module with `unsafe`: a function compiled for AVX may only run where there is AVX.
+//! The only module with `unsafe`: a function compiled for AVX may only run where there is AVX, its instructions read by
+//! address, and the operating system is told where large pages are of use.
 #![allow(unsafe_code)]
 
+mod half;
 mod lines;
+mod pages;
+mod slices;
 
-use lines::Dots;
-pub(crate) use lines::{LANES, Line, exact, lines_for, lines_of};
+use self::lines::Rows;
+pub(crate) use self::{
+    half::{HalfLine, halves_of},
+    lines::{LANES, Line, exact, lines_for, lines_of},
+    pages::prefer_large_pages,
+    slices::{dot, dots},
+};
 
-/// Computes for every row in `rows` (row after row, each as long as `query`) its dot product with `query`.
-pub(crate) fn dots(rows: &[f32], query: &[f32]) -> Vec<f32> {
-    if query.is_empty() {
-        return Vec::new();
-    }
-    let mut out = vec![0.0; rows.len() / query.len()];
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has the feature that `dots_avx512` is compiled for.
-            unsafe { dots_avx512(rows, query, &mut out) };
-            return out;
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        {
-            // SAFETY: the processor has both features that `dots_avx2` is compiled for.
-            unsafe { dots_avx2(rows, query, &mut out) };
-            return out;
-        }
-    }
-    dots_portable(rows, query, &mut out);
-    out
-}
+/// More than the product of the lengths of two embeddings, each of length one up to its rounding.
+const LENGTHS: f64 = 1.001;
 
 /// How far a dot product of [`dots_at`] can be from the exact one, for vectors of about length one.
 ///
@@ -42,126 +29,130 @@ pub(crate) fn dots(rows: &[f32], query: &[f32]) -> Vec<f32> {
 /// distance between neighbouring numbers around one, 2⁻²⁴ (Higham, *Accuracy and Stability of Numerical Algorithms*, 3.1);
 /// and that sum is at most the product of the lengths (Cauchy and Schwarz).
 pub(crate) fn rounding(dimensions: usize) -> f64 {
-    let nu =
-        (dimensions.next_multiple_of(LANES) as f64 + LANES as f64) * f64::from(f32::EPSILON) / 2.0;
+    let additions = (lines_for(dimensions) + 1) * LANES;
+    let nu = additions as f64 * f64::from(f32::EPSILON) / 2.0;
     LENGTHS * nu / (1.0 - nu)
 }
 
-/// More than the product of the lengths of two embeddings, each of length one up to its rounding.
-const LENGTHS: f64 = 1.001;
+/// As [`rounding`], of [`half_dots_at`].
+pub(crate) fn half_rounding(dimensions: usize) -> f64 {
+    half::narrowing(dimensions) + rounding(dimensions)
+}
+
+/// What of the processor is made use of.
+#[derive(Clone, Copy)]
+enum Registers {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// With fused multiply-add and widening of halves.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// Without fused multiply-add in the processor, `mul_add` would be a slow library call. On aarch64
+    /// the baseline has NEON, and this is compiled to it.
+    Baseline,
+}
+
+impl Registers {
+    fn detected() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                return Self::Avx512;
+            }
+            if std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("fma")
+                && std::arch::is_x86_feature_detected!("f16c")
+            {
+                return Self::Avx2;
+            }
+        }
+        Self::Baseline
+    }
+}
 
 /// Computes for some rows of a matrix, whose rows are as long as `query`, their dot products with it.
 pub(crate) fn dots_at(matrix: &[Line], places: &[u32], query: &[Line], out: &mut [f32]) {
-    let dots = Dots {
+    let rows = Rows {
         matrix,
         places,
-        query,
+        width: query.len(),
     };
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has the feature that `lines_avx512` is compiled for.
-            return unsafe { lines_avx512(&dots, out) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        {
-            // SAFETY: the processor has both features that `lines_avx2` is compiled for.
-            return unsafe { lines_avx2(&dots, out) };
-        }
+    match Registers::detected() {
+        // SAFETY: the processor has what these functions are compiled for.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx512 => unsafe { lines_avx512(&rows, query, out) },
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx2 => unsafe { lines_avx2(&rows, query, out) },
+        Registers::Baseline => rows.write(out, |row, _| lines::portable(row, query)),
     }
-    dots.write::<4>(out, |x, y, sum| x * y + sum);
+}
+
+/// As [`dots_at`], of a matrix in half precision.
+pub(crate) fn half_dots_at(matrix: &[HalfLine], places: &[u32], query: &[Line], out: &mut [f32]) {
+    let rows = Rows {
+        matrix,
+        places,
+        width: query.len() / 2,
+    };
+    match Registers::detected() {
+        // SAFETY: the processor has what these functions are compiled for.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx512 => unsafe { halves_avx512(&rows, query, out) },
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx2 => unsafe { halves_avx2(&rows, query, out) },
+        Registers::Baseline => rows.write(out, |row, _| half::portable(row, query)),
+    }
+}
+
+/// Reads lines in so many places at a time, and does next to nothing with them: what a scan could be at best.
+pub(crate) fn read(lines: &[Line], streams: usize) -> u32 {
+    match Registers::detected() {
+        // SAFETY: the processor has what this function is compiled for.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx512 => unsafe { read_avx512(lines, streams) },
+        _ => match streams {
+            0..2 => lines::read::<1>(lines),
+            2..4 => lines::read::<2>(lines),
+            4..8 => lines::read::<4>(lines),
+            _ => lines::read::<8>(lines),
+        },
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn lines_avx512(dots: &Dots<'_>, out: &mut [f32]) {
-    dots.write::<8>(out, f32::mul_add);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn lines_avx2(dots: &Dots<'_>, out: &mut [f32]) {
-    dots.write::<4>(out, f32::mul_add);
-}
-
-/// The dot product of two vectors of equal length.
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    dots(left, right).first().copied().unwrap_or_default()
+fn read_avx512(lines: &[Line], streams: usize) -> u32 {
+    match streams {
+        0..2 => lines::x86::read_avx512::<1>(lines),
+        2..4 => lines::x86::read_avx512::<2>(lines),
+        4..8 => lines::x86::read_avx512::<4>(lines),
+        8..16 => lines::x86::read_avx512::<8>(lines),
+        _ => lines::x86::read_avx512::<16>(lines),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn dots_avx512(rows: &[f32], query: &[f32], out: &mut [f32]) {
-    blocks::<8, 16>(rows, query, out, f32::mul_add);
+fn lines_avx512(rows: &Rows<'_, Line>, query: &[Line], out: &mut [f32]) {
+    rows.write(out, |row, _| lines::x86::avx512(row, query));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn dots_avx2(rows: &[f32], query: &[f32], out: &mut [f32]) {
-    blocks::<4, 16>(rows, query, out, f32::mul_add);
+fn lines_avx2(rows: &Rows<'_, Line>, query: &[Line], out: &mut [f32]) {
+    rows.write(out, |row, _| lines::x86::avx2(row, query));
 }
 
-/// Without fused multiply-add in the processor, `mul_add` would be a slow library call. On aarch64
-/// the baseline has NEON, and this is compiled to it.
-fn dots_portable(rows: &[f32], query: &[f32], out: &mut [f32]) {
-    blocks::<4, 8>(rows, query, out, |x, y, sum| x * y + sum);
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn halves_avx512(rows: &Rows<'_, HalfLine>, query: &[Line], out: &mut [f32]) {
+    rows.write(out, |row, after| half::x86::avx512(row, after, query));
 }
 
-/// `ROWS` rows at a time, then the rest one by one. Inlined into its callers, to be compiled for
-/// their registers.
-#[inline(always)]
-fn blocks<const ROWS: usize, const LANES: usize>(
-    rows: &[f32],
-    query: &[f32],
-    out: &mut [f32],
-    step: impl Fn(f32, f32, f32) -> f32 + Copy,
-) {
-    let dimensions = query.len();
-    let whole = out.len() / ROWS * ROWS;
-    let (many, single) = out.split_at_mut(whole);
-    let (many_rows, single_rows) = rows.split_at(whole * dimensions);
-    for (block, sums) in many_rows
-        .chunks_exact(ROWS * dimensions)
-        .zip(many.chunks_exact_mut(ROWS))
-    {
-        sums.copy_from_slice(&block_of::<ROWS, LANES>(block, query, step));
-    }
-    for (row, sum) in single_rows.chunks_exact(dimensions).zip(single) {
-        [*sum] = block_of::<1, LANES>(row, query, step);
-    }
-}
-
-#[inline(always)]
-fn block_of<const ROWS: usize, const LANES: usize>(
-    block: &[f32],
-    query: &[f32],
-    step: impl Fn(f32, f32, f32) -> f32 + Copy,
-) -> [f32; ROWS] {
-    let dimensions = query.len();
-    let (query_lanes, query_rest) = query.as_chunks::<LANES>();
-    let count = query_lanes.len();
-    let mut lanes: [&[[f32; LANES]]; ROWS] = [&[]; ROWS];
-    let mut rests: [&[f32]; ROWS] = [&[]; ROWS];
-    for row in 0..ROWS {
-        let (whole, rest) = block[row * dimensions..(row + 1) * dimensions].as_chunks::<LANES>();
-        lanes[row] = &whole[..count];
-        rests[row] = rest;
-    }
-    let mut sums = [[0.0_f32; LANES]; ROWS];
-    for (position, numbers) in query_lanes.iter().enumerate() {
-        for row in 0..ROWS {
-            let other = &lanes[row][position];
-            for lane in 0..LANES {
-                sums[row][lane] = step(other[lane], numbers[lane], sums[row][lane]);
-            }
-        }
-    }
-    let mut out = [0.0; ROWS];
-    for row in 0..ROWS {
-        let rest: f32 = rests[row].iter().zip(query_rest).map(|(x, y)| x * y).sum();
-        out[row] = sums[row].iter().sum::<f32>() + rest;
-    }
-    out
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn halves_avx2(rows: &Rows<'_, HalfLine>, query: &[Line], out: &mut [f32]) {
+    rows.write(out, |row, after| half::x86::avx2(row, after, query));
 }
 
 #[cfg(test)]
@@ -170,67 +161,43 @@ mod tests {
 
     use super::*;
 
-    fn naive(rows: &[f32], query: &[f32]) -> Vec<f64> {
-        rows.chunks_exact(query.len())
-            .map(|row| {
-                row.iter()
-                    .zip(query)
-                    .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                    .sum()
-            })
-            .collect()
-    }
-
     proptest! {
+        /// With every kernel that this processor has, of any rows in any order.
         #[test]
-        fn agrees_with_the_definition(
-            (query, rows) in (1_usize..70).prop_flat_map(|dimensions| (
-                prop::collection::vec(-0.2_f32..0.2, dimensions),
-                (0_usize..20).prop_flat_map(move |count| prop::collection::vec(-0.2_f32..0.2, dimensions * count)),
-            )),
+        fn rows_of_lines_agree_with_the_definition(
+            (query, rows) in (1_usize..130).prop_flat_map(|dimensions| {
+                let vector = prop::collection::vec(-0.1_f32..0.1, dimensions);
+                (vector.clone(), prop::collection::vec(vector, 1..20))
+            }),
+            places in prop::collection::vec(0_u32..20, 0..30),
         ) {
-            let expected = naive(&rows, &query);
-            let mut portable = vec![0.0; expected.len()];
-            dots_portable(&rows, &query, &mut portable);
-            let detected = dots(&rows, &query);
-            prop_assert_eq!(detected.len(), expected.len());
-            for (row, expected) in expected.iter().enumerate() {
-                prop_assert!((f64::from(detected[row]) - expected).abs() < 1e-5);
-                prop_assert!((f64::from(portable[row]) - expected).abs() < 1e-5);
+            let matrix: Vec<Line> = rows.iter().flat_map(|row| lines_of(row)).collect();
+            let lines: Vec<Line> = lines_of(&query).collect();
+            let places: Vec<u32> = places.into_iter().filter(|place| (*place as usize) < rows.len()).collect();
+            let dots = Rows { matrix: &matrix, places: &places, width: lines.len() };
+            let mut portably = vec![0.0; places.len()];
+            dots.write(&mut portably, |row, _| lines::portable(row, &lines));
+            let mut detected = vec![0.0; places.len()];
+            dots_at(&matrix, &places, &lines, &mut detected);
+            let mut all = vec![portably, detected];
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                let mut narrower = vec![0.0; places.len()];
+                // SAFETY: checked in the line above.
+                unsafe { lines_avx2(&dots, &lines, &mut narrower) };
+                all.push(narrower);
+            }
+            let width = lines_for(query.len());
+            for (position, place) in places.iter().enumerate() {
+                let row = &rows[*place as usize];
+                let pairs = row.iter().zip(&query);
+                let expected: f64 = pairs.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+                for found in &all {
+                    prop_assert!((f64::from(found[position]) - expected).abs() < 1e-5);
+                }
+                let [same] = exact([&matrix[*place as usize * width..][..width]], &lines);
+                prop_assert_eq!(same.to_bits(), (expected + 0.0).to_bits());
             }
         }
-    }
-
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn every_kernel_that_this_processor_has_agrees_at_full_width() {
-        let numbers = |seed: u32, count: usize| -> Vec<f32> {
-            (0..count as u32)
-                .map(|i| {
-                    ((i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) as f32 / 65_536.0
-                        - 0.5)
-                        * 0.1
-                })
-                .collect()
-        };
-        let (query, rows) = (numbers(1, 1536), numbers(99, 1536 * 21));
-        let expected = naive(&rows, &query);
-        let mut wide = vec![0.0; 21];
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        {
-            // SAFETY: checked in the line above.
-            unsafe { dots_avx2(&rows, &query, &mut wide) };
-            assert!(
-                wide.iter()
-                    .zip(&expected)
-                    .all(|(x, y)| (f64::from(*x) - y).abs() < 1e-5)
-            );
-        }
-        assert!(
-            dots(&rows, &query)
-                .iter()
-                .zip(&expected)
-                .all(|(x, y)| (f64::from(*x) - y).abs() < 1e-5)
-        );
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use millrace_events::Failure;
 
-use super::{Point, action::Action, matrix::Matrix};
+use super::{Point, action::Action, matrix::Matrix, segment::Layout};
 use crate::disk::{Log, News, Record, Rewrite, mismatch};
 
 /// A log smaller than this is not worth compacting.
@@ -28,6 +28,7 @@ struct Known {
 /// Every id, and the log.
 pub(super) struct Book {
     log: Option<Log>,
+    layout: Layout,
     pages: Pages,
 }
 
@@ -44,9 +45,10 @@ struct Pages {
 }
 
 impl Book {
-    pub(super) fn new(log: Option<Log>) -> Self {
+    pub(super) fn new(log: Option<Log>, layout: Layout) -> Self {
         Self {
             log,
+            layout,
             pages: Pages::default(),
         }
     }
@@ -64,7 +66,7 @@ impl Book {
         let Some(log) = &mut self.log else {
             return Ok(());
         };
-        let pages = &mut self.pages;
+        let (pages, layout) = (&mut self.pages, self.layout);
         let read = log.read_news(|news| match news {
             News::Restart => {
                 *pages = Pages::default();
@@ -72,7 +74,7 @@ impl Book {
             }
             News::Record(action, bytes) => {
                 pages.check(&action)?;
-                pages.apply(action, bytes);
+                pages.apply(action, bytes, layout);
                 Ok(())
             }
         });
@@ -108,7 +110,7 @@ impl Book {
             log.append(&writes)?;
         }
         for (action, bytes) in fresh {
-            self.pages.apply(action, bytes);
+            self.pages.apply(action, bytes, self.layout);
         }
         Ok(())
     }
@@ -181,7 +183,7 @@ impl Pages {
         }
     }
 
-    fn apply(&mut self, action: Action, bytes: u64) {
+    fn apply(&mut self, action: Action, bytes: u64, layout: Layout) {
         // Within one call or one log, a later action may be older than one before it.
         if !self.is_news(&action) {
             return;
@@ -199,7 +201,7 @@ impl Pages {
                 let dimensions = point.embedding.dimensions();
                 let matrix = self
                     .matrix
-                    .get_or_insert_with(|| Arc::new(Matrix::new(dimensions)));
+                    .get_or_insert_with(|| Arc::new(Matrix::new(dimensions, layout)));
                 let place = before
                     .or_else(|| self.free.pop())
                     .unwrap_or_else(|| matrix.places());

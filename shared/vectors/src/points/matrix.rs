@@ -11,25 +11,27 @@ use std::{
 
 use super::{
     Found, Point,
-    segment::{ROWS, Segment, Wanted},
+    segment::{Layout, ROWS, Segment, Wanted},
     sort_found,
 };
 
 /// Segments that are worth a thread of their own.
-const SEGMENTS_PER_THREAD: usize = 4;
+const SEGMENTS_PER_THREAD: usize = 2;
 
 type Shared = Arc<RwLock<Segment>>;
 
 /// The points.
 pub(super) struct Matrix {
     dimensions: usize,
+    layout: Layout,
     segments: Mutex<Vec<Shared>>,
 }
 
 impl Matrix {
-    pub(super) fn new(dimensions: usize) -> Self {
+    pub(super) fn new(dimensions: usize, layout: Layout) -> Self {
         Self {
             dimensions,
+            layout,
             segments: Mutex::default(),
         }
     }
@@ -46,7 +48,10 @@ impl Matrix {
     fn segment(&self, place: usize) -> Shared {
         let mut segments = self.segments();
         if place / ROWS == segments.len() {
-            segments.push(Arc::new(RwLock::new(Segment::new(self.dimensions))));
+            segments.push(Arc::new(RwLock::new(Segment::new(
+                self.dimensions,
+                self.layout,
+            ))));
         }
         segments[place / ROWS].clone()
     }
@@ -83,32 +88,52 @@ impl Matrix {
 
     /// Everything that is wanted, best first. Blocks for as long as it takes.
     pub(super) fn search(&self, wanted: &Wanted, threads: NonZeroUsize) -> Vec<Found> {
-        let segments = self.segments().clone();
-        let useful = segments.len().div_ceil(SEGMENTS_PER_THREAD);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let segment = segment.read().unwrap_or_else(PoisonError::into_inner);
-                segment.search(wanted, &mut found);
-            }
-            found
-        };
-        let mut found = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.get().min(useful))
-                .map(|_| scope.spawn(work))
-                .collect();
-            let mut found = work();
-            for other in others {
-                match other.join() {
-                    Ok(more) => found.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            found
+        let found = self.each_segment(threads, |segment, found: &mut Vec<Found>| {
+            segment.search(wanted, found);
         });
+        let mut found: Vec<Found> = found.into_iter().flatten().collect();
         // A point that was taken out and put in again meanwhile may have been seen in two places.
         sort_found(&mut found);
         found
+    }
+
+    /// Reads what a scan in 32 bits reads, in several streams a thread, and nothing else.
+    pub(super) fn read(&self, threads: NonZeroUsize, streams: usize) -> u32 {
+        let sums = self.each_segment(threads, |segment, sum: &mut u32| {
+            *sum = sum.wrapping_add(segment.read(streams));
+        });
+        sums.into_iter().fold(0, u32::wrapping_add)
+    }
+
+    /// Does work on every segment, on several threads where it is worth it; each has a result of its own.
+    fn each_segment<T: Default + Send>(
+        &self,
+        threads: NonZeroUsize,
+        work: impl Fn(&Segment, &mut T) + Sync,
+    ) -> Vec<T> {
+        let segments = self.segments().clone();
+        let useful = segments.len().div_ceil(SEGMENTS_PER_THREAD);
+        let next = AtomicUsize::new(0);
+        let on_this_thread = || {
+            let mut result = T::default();
+            while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let segment = segment.read().unwrap_or_else(PoisonError::into_inner);
+                work(&segment, &mut result);
+            }
+            result
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.get().min(useful))
+                .map(|_| scope.spawn(on_this_thread))
+                .collect();
+            let mut results = vec![on_this_thread()];
+            for other in others {
+                match other.join() {
+                    Ok(result) => results.push(result),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            results
+        })
     }
 }

@@ -20,6 +20,7 @@ use millrace_events::{Failure, reason};
 pub use self::{
     overlay::{OverlayPoints, PointChange, PointTold},
     scan::{ScanPoints, ScanSettings},
+    segment::Layout,
 };
 
 use crate::embedding::{Embedding, ModelId};
@@ -29,13 +30,13 @@ use crate::embedding::{Embedding, ModelId};
 pub enum Field {
     /// Yes or no.
     Flag(bool),
-    /// A finite number.
+    /// A finite number. −0 is 0.
     Number(f64),
     /// A word that is compared as a whole.
     Word(String),
 }
 
-/// Fields by name.
+/// Fields by name, which is of letters, digits, '_' and '-'.
 pub type Fields = BTreeMap<String, Field>;
 
 /// A vector with its fields.
@@ -53,9 +54,14 @@ pub struct Point {
 
 impl Point {
     /// # Errors
-    /// `index-rejected`, naming the field, when a number is not finite.
+    /// `index-rejected`, naming the field, when a number is not finite or the field's name is not of letters, digits, '_' and '-'.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         for (name, field) in &self.fields {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+            if name.is_empty() || !name.bytes().all(is_plain) {
+                let message = format!("a point's field cannot be named {name:?}");
+                return Err(Failure::permanent(reason::INDEX_REJECTED, message));
+            }
             if let Field::Number(number) = field
                 && !number.is_finite()
             {

@@ -5,8 +5,8 @@
 //! - `writer.lock`: held by the one process that writes;
 //! - `points.log`: what was put and removed; see `disk/log.rs`.
 //!
-//! All points are in memory too, in segments of a thousand. A search holds one segment for a fraction of a millisecond
-//! after the other, so writes go on while it runs; it sees each point as it is when it comes by. Scores are computed in
+//! All points are in memory too, in segments of four thousand. A search holds one segment after the other, each for about
+//! a millisecond, so writes go on while it runs; it sees each point as it is when it comes by. Scores are computed in
 //! double precision, in the order of the numbers: the same bits on every processor and with any number of threads.
 //!
 //! Other processes may read at the same time: they take in what the log has gained before each search.
@@ -29,7 +29,7 @@ use super::{
     action::Action,
     book::{Book, Shelf},
     matrix::Matrix,
-    segment::Wanted,
+    segment::{Layout, Wanted},
 };
 use crate::{
     disk::{Durability, Home, blocking, mismatch},
@@ -42,15 +42,18 @@ use crate::{
 pub struct ScanSettings {
     /// What "durable" means when a write returns.
     pub durability: Durability,
+    /// In which precision vectors are scanned.
+    pub layout: Layout,
     /// How many threads one search takes at most. Small indexes take one.
     pub threads: NonZeroUsize,
 }
 
 impl Default for ScanSettings {
-    /// Written, and as many threads as there are processors.
+    /// Written, in half precision, and as many threads as there are processors.
     fn default() -> Self {
         Self {
             durability: Durability::default(),
+            layout: Layout::default(),
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
     }
@@ -60,11 +63,11 @@ impl Default for ScanSettings {
 #[derive(Clone)]
 pub struct ScanPoints {
     inner: Arc<Inner>,
+    threads: NonZeroUsize,
 }
 
 struct Inner {
     home: Home,
-    settings: ScanSettings,
     /// Whoever changes something holds it.
     book: Mutex<Book>,
     /// Whoever searches looks here.
@@ -117,13 +120,32 @@ impl ScanPoints {
         Self {
             inner: Arc::new(Inner {
                 home,
-                settings,
-                book: Mutex::new(Book::new(log)),
+                book: Mutex::new(Book::new(log, settings.layout)),
                 shelf: RwLock::default(),
                 is_read: AtomicBool::new(false),
                 is_compacting: AtomicBool::new(false),
             }),
+            threads: settings.threads,
         }
+    }
+
+    /// The same index, searched by at most so many threads.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Reads all vectors in 32 bits, in several streams a thread, and does next to nothing with them: for measuring what a
+    /// scan could be at best.
+    #[doc(hidden)]
+    pub async fn read(&self, streams: usize) -> Result<u32, Failure> {
+        let threads = self.threads;
+        self.blocking(move |inner| {
+            let matrix = inner.matrix()?;
+            Ok(matrix.map_or(0, |matrix| matrix.read(threads, streams)))
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -199,14 +221,19 @@ impl Inner {
         self.book()?.end_compaction(compaction)
     }
 
-    fn within(&self, wanted: &Wanted, dimensions: usize) -> Result<Vec<Found>, Failure> {
+    fn within(
+        &self,
+        wanted: &Wanted,
+        dimensions: usize,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Found>, Failure> {
         let Some(matrix) = self.matrix()? else {
             return Ok(Vec::new());
         };
         if matrix.dimensions() != dimensions {
             return Err(mismatch(matrix.dimensions(), dimensions));
         }
-        Ok(matrix.search(wanted, self.settings.threads))
+        Ok(matrix.search(wanted, threads))
     }
 }
 
@@ -253,7 +280,8 @@ impl PointIndex for ScanPoints {
             filter: filter.clone(),
             at_least,
         };
-        self.blocking(move |inner| inner.within(&wanted, dimensions))
+        let threads = self.threads;
+        self.blocking(move |inner| inner.within(&wanted, dimensions, threads))
             .await
     }
 

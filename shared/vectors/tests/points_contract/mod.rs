@@ -124,6 +124,11 @@ pub async fn ids(index: &dyn PointIndex, filter: &Filter, at_least: f32) -> Vec<
     found.into_iter().map(|found| found.id).collect()
 }
 
+async fn remove_all<'a>(index: &dyn PointIndex, ids: impl Iterator<Item = &'a str>) {
+    let removals = futures::future::join_all(ids.map(|id| index.remove(id, 1)));
+    removals.await.into_iter().for_each(Result::unwrap);
+}
+
 /// Runs every clause on an index that is empty and not checked yet.
 pub async fn holds(index: &dyn PointIndex) {
     the_model_is_checked(index).await;
@@ -192,9 +197,7 @@ async fn every_one_near_enough_is_found(index: &dyn PointIndex) {
     }
     let found = index.within(&direction(5), &all(), 0.9).await.unwrap();
     assert_eq!(found[0].id, "near-005");
-    for point in &points {
-        index.remove(&point.id, 1).await.unwrap();
-    }
+    remove_all(index, points.iter().map(|point| point.id.as_str())).await;
     assert!(ids(index, &all(), -1.0).await.is_empty());
 }
 
@@ -274,9 +277,7 @@ async fn each_filter_is_as_defined(index: &dyn PointIndex) {
         let none = index.within(&axis(), &filter, 0.9).await.unwrap();
         assert!(none.is_empty(), "{filter:?}: {none:?}");
     }
-    for point in &points {
-        index.remove(&point.id, 1).await.unwrap();
-    }
+    remove_all(index, points.iter().map(|point| point.id.as_str())).await;
 }
 
 async fn an_older_revision_never_replaces_a_newer(index: &dyn PointIndex) {
@@ -331,14 +332,11 @@ async fn equal_scores_are_ordered_by_id(index: &dyn PointIndex) {
     let mut names: Vec<String> = ["b", "a", "d", "c", "A", "10", "9"]
         .map(|name| format!("tie-{name}"))
         .to_vec();
-    for name in &names {
-        index.put(&[point(name, 1, at(0.7))]).await.unwrap();
-    }
+    let points: Vec<Point> = names.iter().map(|name| point(name, 1, at(0.7))).collect();
+    index.put(&points).await.unwrap();
     names.sort_unstable();
     assert_eq!(ids(index, &all(), 0.6).await, names);
-    for name in &names {
-        index.remove(name, 1).await.unwrap();
-    }
+    remove_all(index, names.iter().map(String::as_str)).await;
 }
 
 async fn ids_are_any_text(index: &dyn PointIndex) {
@@ -359,9 +357,7 @@ async fn ids_are_any_text(index: &dyn PointIndex) {
     let mut expected = strange.to_vec();
     expected.sort_unstable();
     assert_eq!(ids(index, &all(), 0.0).await, expected);
-    for id in strange {
-        index.remove(id, 1).await.unwrap();
-    }
+    remove_all(index, strange.into_iter()).await;
     assert!(ids(index, &all(), -1.0).await.is_empty());
 }
 
