@@ -37,7 +37,7 @@ pub use crate::{
     hashed::HashedEmbedder,
     index::{Entry, Hit, VectorIndex},
     openai::{Limits, OpenAiEmbedder},
-    opensearch::{Auth, Engine, OpenSearchIndex, Service},
+    opensearch::{Auth, Engine, OpenSearchIndex, OpenSearchPoints, Service},
     overlay::{IndexChange, OverlayIndex, Told},
     points::{
         Field, Fields, Filter, Found, Layout, OverlayPoints, Point, PointChange, PointIndex,

@@ -15,7 +15,7 @@ use crate::{
     hashed::HashedEmbedder,
     index::VectorIndex,
     openai::OpenAiEmbedder,
-    opensearch::{Auth, OpenSearchIndex, is_index_name},
+    opensearch::{Auth, OpenSearchIndex, OpenSearchPoints, is_index_name},
     points::{PointIndex, ScanPoints},
     scan::ScanIndex,
 };
@@ -77,12 +77,9 @@ pub fn points(settings: &Settings, clients: &Clients) -> Result<Arc<dyn PointInd
             name,
         )?)?));
     }
-    let _ = clients;
-    settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
-    Err(SetupError::Vectors(Failure::permanent(
-        millrace_events::reason::INDEX_REJECTED,
-        "points in OpenSearch are not there yet",
-    )))
+    let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
+    let auth = Auth::for_endpoint(endpoint, &clients.config);
+    Ok(Arc::new(OpenSearchPoints::new(endpoint, auth, name)?))
 }
 
 /// Where in the folder of embedded indexes the points of this name are.

@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contract;
+mod points_contract;
 
 use std::env;
 
 use contract::{ANN, entry};
 use millrace_events::reason;
-use millrace_vectors::{Auth, Engine, ModelId, OpenSearchIndex, Service, VectorIndex};
+use millrace_vectors::{
+    Auth, Engine, Field, Filter, ModelId, OpenSearchIndex, OpenSearchPoints, Point, PointIndex,
+    Service, VectorIndex,
+};
+use points_contract::{all, assert_is_all, axis, direction, point, with};
 
 /// An index of its own; `None`, said so, where there is no server.
 fn index() -> Option<OpenSearchIndex> {
@@ -125,4 +130,94 @@ async fn a_server_that_is_not_there_is_a_matter_of_time() {
         .unwrap_err();
     assert_eq!(failure.reason(), reason::INDEX_UNAVAILABLE);
     assert!(failure.is_transient());
+}
+
+fn points() -> Option<OpenSearchPoints> {
+    let _ = index()?;
+    let url = env::var("MILLRACE_OPENSEARCH_URL").unwrap();
+    let name = format!("test-points-{}", uuid::Uuid::new_v4());
+    Some(
+        OpenSearchPoints::new(&url, Auth::None, &name)
+            .unwrap()
+            .with_engine(Engine::Lucene),
+    )
+}
+
+#[tokio::test]
+async fn points_keep_the_contract() {
+    let Some(index) = points() else { return };
+    points_contract::holds(&index).await;
+}
+
+/// As above: a domain stands in for a collection.
+#[tokio::test]
+async fn points_keep_the_contract_by_fields_alone() {
+    let Some(index) = points() else { return };
+    points_contract::holds(&index.with_service(Service::Serverless)).await;
+}
+
+/// More than a page of them, while others are written.
+#[tokio::test]
+async fn more_points_than_a_page_are_all_found() {
+    let Some(index) = points() else { return };
+    index
+        .check(&points_contract::model(), points_contract::DIMENSIONS)
+        .await
+        .unwrap();
+    let points: Vec<Point> = (0..10_250)
+        .map(|number| {
+            let point = point(&format!("p{number}"), 1, direction(number));
+            with(point, "odd", Field::Flag(number % 2 == 1))
+        })
+        .collect();
+    index.put(&points).await.unwrap();
+    let odd = Filter::Is("odd", Field::Flag(true));
+    for (filter, at_least) in [(all(), -1.0), (all(), 0.05), (odd, -0.1)] {
+        let query = axis();
+        let searched = index.within(&query, &filter, at_least);
+        let (found, put) = tokio::join!(searched, index.put(&points[..50]));
+        put.unwrap();
+        assert_is_all(&found.unwrap(), &points, &query, &filter, at_least);
+    }
+}
+
+#[tokio::test]
+async fn two_attempts_at_one_point_leave_the_newer_one_once() {
+    let Some(index) = points() else { return };
+    for index in [
+        index.clone(),
+        points().unwrap().with_service(Service::Serverless),
+    ] {
+        index
+            .check(&points_contract::model(), points_contract::DIMENSIONS)
+            .await
+            .unwrap();
+        let states: Vec<Point> = (1..4_u32)
+            .map(|revision| point("one", u64::from(revision), direction(revision)))
+            .collect();
+        let attempts = states.iter().rev().map(std::slice::from_ref);
+        let done = futures_of(attempts.map(|states| index.put(states))).await;
+        assert!(done.iter().any(Result::is_ok), "{done:?}");
+        // Whoever was not acknowledged is delivered again.
+        for state in &states {
+            index.put(std::slice::from_ref(state)).await.unwrap();
+        }
+        let found = index.within(&axis(), &all(), -1.0).await.unwrap();
+        assert_is_all(&found, &states[2..], &axis(), &all(), -1.0);
+        assert_eq!(found.len(), 1);
+        assert_eq!(index.get("one").await.unwrap().as_ref(), Some(&states[2]));
+    }
+}
+
+async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    futures::future::join_all(futures).await
+}
+
+#[tokio::test]
+async fn points_without_an_index_wait_for_one() {
+    let Some(index) = points() else { return };
+    let missing = index.put(&[point("a", 1, axis())]).await.unwrap_err();
+    assert_eq!(missing.reason(), reason::RESOURCE_MISSING);
+    let missing = index.within(&axis(), &all(), 0.0).await.unwrap_err();
+    assert_eq!(missing.reason(), reason::RESOURCE_MISSING);
 }

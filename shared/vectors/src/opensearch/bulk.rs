@@ -37,7 +37,7 @@ pub(super) async fn put(wire: &Wire, entries: &[&Entry], naming: Naming) -> Resu
         requests.add(&action, Some(&document));
     }
     for request in requests.all() {
-        send(wire, "put chunks", request).await?;
+        send(wire, "put chunks", request, Conflicts::Refused).await?;
     }
     Ok(())
 }
@@ -50,19 +50,20 @@ pub(super) async fn delete(wire: &Wire, ids: &[String]) -> Result<u64, Failure> 
     }
     let mut deleted = 0;
     for request in requests.all() {
-        deleted += send(wire, "remove chunks", request).await?;
+        deleted += send(wire, "remove", request, Conflicts::Refused).await?;
     }
     Ok(deleted)
 }
 
+/// Requests of a size that the service takes.
 #[derive(Default)]
-struct Requests {
+pub(super) struct Requests {
     full: Vec<String>,
     open: String,
 }
 
 impl Requests {
-    fn add(&mut self, action: &Value, document: Option<&str>) {
+    pub(super) fn add(&mut self, action: &Value, document: Option<&str>) {
         self.open.push_str(&action.to_string());
         self.open.push('\n');
         if let Some(document) = document {
@@ -74,7 +75,8 @@ impl Requests {
         }
     }
 
-    fn all(mut self) -> Vec<String> {
+    /// What was added.
+    pub(super) fn all(mut self) -> Vec<String> {
         if !self.open.is_empty() {
             self.full.push(self.open);
         }
@@ -82,19 +84,34 @@ impl Requests {
     }
 }
 
+/// What an item means that is refused for its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conflicts {
+    /// A failure, as any other.
+    Refused,
+    /// What is there is newer, and stays.
+    Fine,
+}
+
 /// Answers how many items changed something. A bulk request succeeds even when its items fail.
-async fn send(wire: &Wire, attempted: &str, body: String) -> Result<u64, Failure> {
+pub(super) async fn send(
+    wire: &Wire,
+    attempted: &str,
+    body: String,
+    conflicts: Conflicts,
+) -> Result<u64, Failure> {
     let answer = wire
         .ask_index(attempted, Method::Post, "/_bulk", &[], Some(body))
         .await?;
     judge(
         &format!("could not {attempted} in {}", wire.index()),
         &answer,
+        conflicts,
     )
 }
 
 /// One item that will never be accepted makes the whole permanent; else one that may be later makes it transient.
-fn judge(attempted: &str, answer: &Value) -> Result<u64, Failure> {
+fn judge(attempted: &str, answer: &Value, conflicts: Conflicts) -> Result<u64, Failure> {
     let items = answer["items"]
         .as_array()
         .map(Vec::as_slice)
@@ -112,6 +129,8 @@ fn judge(attempted: &str, answer: &Value) -> Result<u64, Failure> {
             .unwrap_or(500);
         match status {
             200..300 => changed += 1,
+            409 if conflicts == Conflicts::Fine
+                && item["error"]["type"] == "version_conflict_engine_exception" => {}
             // A delete of what is not there any more.
             404 if item.get("error").is_none() => {}
             _ => {
@@ -162,7 +181,8 @@ mod tests {
         assert_eq!(
             judge(
                 "x",
-                &json!({"errors": false, "items": [item(200), item(201)]})
+                &json!({"errors": false, "items": [item(200), item(201)]}),
+                Conflicts::Refused
             )
             .unwrap(),
             2
@@ -170,6 +190,7 @@ mod tests {
         let throttled = judge(
             "x",
             &json!({"errors": true, "items": [item(200), item(429)]}),
+            Conflicts::Refused,
         )
         .unwrap_err();
         assert!(throttled.is_transient());
@@ -177,6 +198,7 @@ mod tests {
         let rejected = judge(
             "x",
             &json!({"errors": true, "items": [item(429), item(400), item(503)]}),
+            Conflicts::Fine,
         )
         .unwrap_err();
         assert!(!rejected.is_transient());
@@ -192,6 +214,20 @@ mod tests {
     #[test]
     fn deleting_what_is_gone_is_no_failure() {
         let answer = json!({"items": [{"delete": {"status": 404, "result": "not_found"}}, {"delete": {"status": 200}}]});
-        assert_eq!(judge("x", &answer).unwrap(), 1);
+        assert_eq!(judge("x", &answer, Conflicts::Refused).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_older_than_what_is_there_is_refused_and_that_may_be_fine() {
+        let error = json!({"type": "version_conflict_engine_exception", "reason": "newer"});
+        let answer = json!({"items": [{"index": {"status": 409, "error": error}}, item(201)]});
+        assert_eq!(judge("x", &answer, Conflicts::Fine).unwrap(), 1);
+        assert!(
+            judge("x", &answer, Conflicts::Refused)
+                .unwrap_err()
+                .is_transient()
+        );
+        let other = json!({"items": [item(409)]});
+        assert!(judge("x", &other, Conflicts::Fine).is_err());
     }
 }

@@ -31,12 +31,7 @@ pub(super) fn definition(model: &ModelId, dimensions: usize, engine: Engine) -> 
                 "embedding": {
                     "type": "knn_vector",
                     "dimension": dimensions,
-                    "method": {
-                        "name": "hnsw",
-                        "space_type": "cosinesimil",
-                        "engine": engine.name(),
-                        "parameters": {"m": HNSW_M, "ef_construction": EF_CONSTRUCTION},
-                    },
+                    "method": hnsw(engine),
                 },
                 "metadata": {
                     "properties": {
@@ -52,6 +47,16 @@ pub(super) fn definition(model: &ModelId, dimensions: usize, engine: Engine) -> 
                 "createdAt": {"type": "date", "format": "strict_date_optional_time"},
             },
         },
+    })
+}
+
+/// How the graph is built.
+pub(super) fn hnsw(engine: Engine) -> Value {
+    json!({
+        "name": "hnsw",
+        "space_type": "cosinesimil",
+        "engine": engine.name(),
+        "parameters": {"m": HNSW_M, "ef_construction": EF_CONSTRUCTION},
     })
 }
 

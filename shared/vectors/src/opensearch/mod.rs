@@ -6,6 +6,7 @@
 mod bulk;
 mod documents;
 mod listing;
+mod points;
 mod serverless;
 mod wire;
 
@@ -17,6 +18,7 @@ use millrace_events::{Failure, reason};
 use opensearch::http::Method;
 use serde_json::{Value, json};
 
+pub use self::points::OpenSearchPoints;
 pub(crate) use self::wire::is_index_name;
 pub use self::wire::{Auth, Service};
 use self::{
@@ -132,11 +134,11 @@ impl OpenSearchIndex {
         }
     }
 
-    async fn create(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
-        let definition = documents::definition(model, dimensions, self.engine).to_string();
+    async fn create(&self, definition: &Value) -> Result<(), Failure> {
+        let definition = Some(definition.to_string());
         match self
             .wire
-            .ask("create the index", Method::Put, "", &[], Some(definition))
+            .ask("create the index", Method::Put, "", &[], definition)
             .await
         {
             Ok(_) => Ok(()),
@@ -153,9 +155,9 @@ impl OpenSearchIndex {
     }
 
     /// An empty index that does not say whose vectors it is for becomes this model's.
-    async fn adopt(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+    async fn adopt(&self, model: &ModelId, adoption: &Value) -> Result<(), Failure> {
         self.is_free_for(model).await?;
-        let adoption = documents::adoption(model, dimensions).to_string();
+        let adoption = adoption.to_string();
         self.wire
             .ask_index(
                 "name the model",
@@ -205,6 +207,55 @@ impl OpenSearchIndex {
                 Err(Failure::permanent(reason::MODEL_MISMATCH, message))
             }
         }
+    }
+
+    /// Whether the index is this model's. One that is not there is made as `definition` says; one that is empty and names no model
+    /// becomes it as `adoption` says.
+    async fn check_with(
+        &self,
+        model: &ModelId,
+        dimensions: usize,
+        definition: &Value,
+        adoption: &Value,
+    ) -> Result<(), Failure> {
+        let kept = match self.kept().await? {
+            Some(kept) => kept,
+            None => {
+                self.create(definition).await?;
+                self.kept().await?.unwrap_or(Kept {
+                    dimensions: None,
+                    model: None,
+                })
+            }
+        };
+        if self.names(&kept, model, dimensions)? {
+            return Ok(());
+        }
+        self.adopt(model, adoption).await
+    }
+
+    /// Whether the index is this model's, or could become it.
+    async fn fits_model(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
+        let Some(kept) = self.kept().await? else {
+            return Ok(());
+        };
+        if self.names(&kept, model, dimensions)? {
+            return Ok(());
+        }
+        self.is_free_for(model).await
+    }
+
+    /// # Errors
+    /// `resource-missing` when there is no index.
+    async fn must_be_there(&self, what: &str) -> Result<(), Failure> {
+        if self.kept().await?.is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "could not put {what}: there is no index {}",
+            self.wire.index()
+        );
+        Err(Failure::transient(reason::RESOURCE_MISSING, message))
     }
 
     async fn refresh(&self) -> Result<(), Failure> {
@@ -263,30 +314,14 @@ impl OpenSearchIndex {
 #[async_trait]
 impl VectorIndex for OpenSearchIndex {
     async fn check(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
-        let kept = match self.kept().await? {
-            Some(kept) => kept,
-            None => {
-                self.create(model, dimensions).await?;
-                self.kept().await?.unwrap_or(Kept {
-                    dimensions: None,
-                    model: None,
-                })
-            }
-        };
-        if self.names(&kept, model, dimensions)? {
-            return Ok(());
-        }
-        self.adopt(model, dimensions).await
+        let definition = documents::definition(model, dimensions, self.engine);
+        let adoption = documents::adoption(model, dimensions);
+        self.check_with(model, dimensions, &definition, &adoption)
+            .await
     }
 
     async fn fits(&self, model: &ModelId, dimensions: usize) -> Result<(), Failure> {
-        let Some(kept) = self.kept().await? else {
-            return Ok(());
-        };
-        if self.names(&kept, model, dimensions)? {
-            return Ok(());
-        }
-        self.is_free_for(model).await
+        self.fits_model(model, dimensions).await
     }
 
     async fn put(&self, entries: &[Entry]) -> Result<(), Failure> {
@@ -297,13 +332,7 @@ impl VectorIndex for OpenSearchIndex {
             Service::Serverless => serverless::put(&self.wire, entries).await,
             Service::Domain => {
                 // A bulk request to an index that is gone would make one without vectors.
-                if self.kept().await?.is_none() {
-                    let message = format!(
-                        "could not put chunks: there is no index {}",
-                        self.wire.index()
-                    );
-                    return Err(Failure::transient(reason::RESOURCE_MISSING, message));
-                }
+                self.must_be_there("chunks").await?;
                 let entries: Vec<&Entry> = entries.iter().collect();
                 bulk::put(&self.wire, &entries, bulk::Naming::ByChunk).await?;
                 self.refresh().await

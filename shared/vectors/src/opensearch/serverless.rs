@@ -134,7 +134,7 @@ pub(super) async fn remove(wire: &Wire, query: Value) -> Result<u64, Failure> {
 }
 
 /// Growing waits, up to what the service promises.
-struct Patience {
+pub(super) struct Patience {
     waited: Duration,
     next: Duration,
 }
@@ -149,7 +149,9 @@ impl Default for Patience {
 }
 
 impl Patience {
-    async fn wait(&mut self, wire: &Wire, otherwise: &str) -> Result<(), Failure> {
+    /// # Errors
+    /// `index-unavailable`, once it has waited for longer than the service says.
+    pub(super) async fn wait(&mut self, wire: &Wire, otherwise: &str) -> Result<(), Failure> {
         if self.waited >= VISIBLE_WITHIN {
             let message = format!("{otherwise} in {} after {:?}", wire.index(), self.waited);
             return Err(Failure::transient(reason::INDEX_UNAVAILABLE, message));
