@@ -6,6 +6,7 @@ mod aside;
 mod crash;
 mod dead_letters;
 mod dead_letters_replay;
+mod demo;
 mod fixtures;
 mod jobs_reference;
 mod jobs_responses;

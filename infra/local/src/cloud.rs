@@ -222,7 +222,8 @@ impl LocalCloud {
     }
 
     /// Whether everything is at rest: no message waits or is in flight in any queue but dead-letter
-    /// queues, every stream is read to its end, and no invocation runs.
+    /// queues, every stream is read to its end, and no invocation runs. A message that was sent with a delay
+    /// is for later, not work that waits.
     pub async fn idle(&self) -> Result<bool, ServiceError> {
         // Work moves from streams and queues through invocations to queues and streams. Looking at
         // each once could miss what moves behind one's back; if no invocation began or ended over two
@@ -244,7 +245,7 @@ impl LocalCloud {
                 continue;
             }
             let counts = self.services.queues.counts(&queue.name).await?;
-            if counts.visible + counts.in_flight + counts.delayed > 0 {
+            if counts.visible + counts.in_flight > 0 {
                 return Ok(false);
             }
         }

@@ -394,7 +394,6 @@ impl Platform {
             let waiting = [
                 QueueAttributeName::ApproximateNumberOfMessages,
                 QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-                QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             ];
             let counts = |name| {
                 answer

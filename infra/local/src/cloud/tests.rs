@@ -499,3 +499,20 @@ Resources:
     );
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_for_later_is_not_waited_for() {
+    let cloud = LocalCloud::open(&deployed(), Storage::Memory)
+        .await
+        .unwrap();
+    let queues = &cloud.services().queues;
+    let later = crate::sqs::OutgoingMessage {
+        delay_seconds: Some(600),
+        ..crate::sqs::OutgoingMessage::new("{}")
+    };
+    queues.send("millrace-close-window", later).await.unwrap();
+    settle(&cloud).await;
+    let now = crate::sqs::OutgoingMessage::new("{}");
+    queues.send("millrace-close-window", now).await.unwrap();
+    assert!(!cloud.idle().await.unwrap(), "a message waits");
+}
