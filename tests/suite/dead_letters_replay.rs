@@ -37,7 +37,8 @@ async fn killed_twice_no_letter_is_lost_and_none_is_applied_twice() {
     let second = replay(dlq_replay("--continue --rate 250/s", &data), Some(90));
     assert_eq!(second.code, None, "it was killed: {second:?}");
     let third = replay(dlq_replay("--continue", &data), None);
-    assert_eq!(third.code, Some(1), "some must fail: {third:?}");
+    // On a busy machine everything that must fail may have failed before the second death.
+    assert!(matches!(third.code, Some(0 | 1)), "it ended: {third:?}");
 
     // What was finished in the moment of a death may not have been told: the state decides.
     verify(&data, filled).await;
