@@ -14,13 +14,17 @@ use std::{
 };
 
 use millrace_events::mutation::{self, Mutation};
-use millrace_tests::{batches, every_call, sleepers};
+use millrace_tests::{World, batches, every_call, fixtures::fixtures, sleepers};
 use tokio::runtime::Runtime;
 
 use crate::{guards, histories::Product, schedules};
 
 /// How a hunt that found something ends.
 const CAUGHT: i32 = 3;
+/// Names the mutation that is switched on.
+const SWITCH: &str = "MILLRACE_MUTATION";
+/// What caught which mutation.
+const TABLE: &str = include_str!("README.md");
 /// What it prints before what caught the mutation.
 const BY: &str = "caught by ";
 /// Runs of the guards alone in a hunt.
@@ -50,10 +54,9 @@ impl fmt::Display for Hunted {
 
 /// Mutations that the table of what caught them does not have.
 pub fn not_in_the_table() -> Vec<&'static str> {
-    let table = include_str!("README.md");
     let names = mutation::ALL.iter().map(|mutation| mutation.name);
     names
-        .filter(|name| !table.contains(&format!("| `{name}` |")))
+        .filter(|name| !TABLE.contains(&format!("| `{name}` |")))
         .collect()
 }
 
@@ -84,7 +87,7 @@ pub fn run(only: &str) -> Vec<Hunted> {
 fn hunt_in_a_process_of_its_own(mutation: Mutation) -> Hunted {
     let begun = Instant::now();
     let mut hunter = Command::new(std::env::current_exe().unwrap());
-    hunter.arg("--hunt").env("MILLRACE_MUTATION", mutation.name);
+    hunter.arg("--hunt").env(SWITCH, mutation.name);
     let ended = hunter.stderr(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
     let by = said.lines().find_map(|line| line.strip_prefix(BY));
@@ -96,13 +99,20 @@ fn hunt_in_a_process_of_its_own(mutation: Mutation) -> Hunted {
     }
 }
 
-/// Looks for a violation, the quick proofs first. Ends the process when it has one.
+/// Looks for a violation: where it was found before, then the quick proofs first. Ends the process when it has one.
 pub fn hunt(runtime: &Runtime) {
+    let switched_on = std::env::var(SWITCH).unwrap_or_default();
+    if let Some(before) = caught_before(&switched_on) {
+        look_there(runtime, before);
+    }
     if let Some(violation) = (0..GUARDS).find_map(guards::run) {
         caught("guards", &violation);
     }
     if let Some(difference) = runtime.block_on(batches::run()).first() {
         caught("batches", difference);
+    }
+    if let Some(difference) = runtime.block_on(first_wrong_fixture("")) {
+        caught("fixtures", &difference);
     }
     let begun = Instant::now();
     let mut seed = 0;
@@ -122,6 +132,72 @@ pub fn hunt(runtime: &Runtime) {
     if let Some(difference) = calls.differences.first() {
         caught("every call", difference);
     }
+}
+
+/// What caught this mutation before, as the table says.
+fn caught_before(name: &str) -> Option<&'static str> {
+    let begins = format!("| `{name}` | ");
+    let row = TABLE.lines().find_map(|line| line.strip_prefix(&begins))?;
+    row.split(" | ").nth(1)
+}
+
+/// Looks for a violation where the table says that there was one. It may be elsewhere by now.
+fn look_there(runtime: &Runtime, before: &str) {
+    let (place, what) = before.split_once(": ").unwrap_or((before, ""));
+    if let Some(seed) = place.strip_prefix("schedules of ") {
+        let Some((product, Ok(seed))) = seed
+            .split_once(", seed ")
+            .map(|(product, seed)| (product, seed.parse()))
+        else {
+            return;
+        };
+        let product = Product::ALL
+            .into_iter()
+            .find(|one| one.to_string() == product);
+        let Some(product) = product else {
+            return;
+        };
+        let plan = schedules::plan(product, seed);
+        if let Some(violation) = schedules::run_plan(&plan).violation {
+            caught(place, &violation);
+        }
+    } else if place == "sleepers" {
+        if let Some(difference) = runtime.block_on(sleepers::run()).first() {
+            caught(place, difference);
+        }
+    } else if place == "every call" {
+        let case = what.trim_matches('`').split(',').next();
+        let options = every_call::EveryCall {
+            only: case.map(str::to_owned),
+            ..Default::default()
+        };
+        let calls = runtime.block_on(every_call::run(&options));
+        if let Some(difference) = calls.differences.first() {
+            caught(place, difference);
+        }
+    } else if place == "fixtures"
+        && let Some(difference) = runtime.block_on(first_wrong_fixture(what.trim_matches('`')))
+    {
+        caught(place, &difference);
+    }
+}
+
+/// A recorded event that comes out otherwise than its fixture says, of those whose name contains this.
+async fn first_wrong_fixture(only: &str) -> Option<String> {
+    for recorded in fixtures() {
+        if !recorded.name.contains(only) {
+            continue;
+        }
+        let world = World::in_process().await;
+        recorded.set_up(&world).await;
+        let report = world
+            .deliver(recorded.worker, &recorded.fixture.event)
+            .await;
+        if recorded.fixture.expect.difference(&report).is_some() {
+            return Some(recorded.name);
+        }
+    }
+    None
 }
 
 fn caught(by: &str, violation: &str) -> ! {

@@ -122,7 +122,8 @@ pub fn run(plan: &Plan) -> Run {
         };
     }
     let (mut run, end) = run_alone(plan);
-    if let (Some(end), Some(calm_end)) = (end, calm_end) {
+    let compares = plan.product.scene(plan.seed).has_one_end();
+    if let (Some(end), Some(calm_end), true) = (end, calm_end, compares) {
         let differences = end.differences(&calm_end);
         if !differences.is_empty() {
             let list = differences.join("\n  ");
@@ -190,7 +191,7 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     async fn new(plan: &'a Plan) -> Self {
         let gate = Arc::new(Gate::default());
-        let scene = plan.product.scene();
+        let scene = plan.product.scene(plan.seed);
         let world = scene.world().await;
         world.tap.obey(gate.clone());
         let workers = scene.workers();

@@ -46,6 +46,16 @@ mutations! {
     PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
     RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";
     STREAM_HIGHEST = "stream-highest", "A stream's response names the highest failed record instead of the lowest.";
+    TOLD_UNGUARDED = "told-unguarded", "Somebody is told whatever their row says by then.";
+    STALE_STAYS_CHOSEN = "stale-stays-chosen", "Who was chosen for an older version of a job stays chosen.";
+    NOTIFICATION_ID_RANDOM = "notification-id-random", "A notification's id is made anew each time.";
+    MARKED_BEFORE_PUBLISHED = "marked-before-published", "Somebody counts as told before the message is published.";
+    CAP_IGNORED = "cap-ignored", "Everybody who qualifies is told.";
+    SEEN_BY_WALL_CLOCK = "seen-by-wall-clock", "Who was seen lately depends on when a job is scored, not on when it was posted.";
+    RESPONSE_TWICE = "response-twice", "A response is collected again when it is heard of again.";
+    BUSY_UNCONDITIONAL = "busy-unconditional", "Somebody who works for another job is made busy with this one.";
+    FREED_FROM_ANOTHER_JOB = "freed-from-another-job", "The end of a job frees somebody who has another one by now.";
+    INDEX_WITHOUT_REVISION = "index-without-revision", "A point is put into the index without saying how new it is.";
     TRANSIENT_DROPPED = "transient-dropped", "A transient failure counts as done.";
 }
 

@@ -7,6 +7,7 @@ use millrace_effects::{Invariant, broken};
 use millrace_jobs::invariants::{
     JobSnapshot, OF_A_JOB, OF_A_JOB_AT_REST, OF_A_PERSON, OF_A_PERSON_AT_REST, PersonSnapshot,
 };
+use millrace_jobs::responses::ResponseSide;
 use millrace_tests::{
     State, World,
     jobs::{
@@ -138,45 +139,71 @@ impl fmt::Display for Step {
     }
 }
 
-/// A history of so many steps, after everybody has a profile.
+/// A history of twice so many steps, after everybody has a profile and the first job is posted: one that is decided is long.
 pub fn random(chance: &mut StdRng, steps: usize) -> Vec<Step> {
-    let profile = |chance: &mut StdRng, person| Step::Profile {
+    let mut history: Vec<Step> = (0..PEOPLE).map(|person| profile(chance, person)).collect();
+    history.push(posting(chance, 0));
+    let mut responded = Vec::new();
+    for _ in 0..2 * steps {
+        let step = one(chance, &responded);
+        if let Step::Respond { job, person } = step {
+            responded.push((job, person));
+        }
+        history.push(step);
+    }
+    history
+}
+
+fn profile(chance: &mut StdRng, person: u8) -> Step {
+    Step::Profile {
         person,
         text: chance.random_range(0..4),
         rate: chance.random_range(0..3),
+    }
+}
+
+fn posting(chance: &mut StdRng, job: u8) -> Step {
+    Step::Post {
+        job,
+        text: chance.random_range(0..2),
+        rate: chance.random_range(0..3),
+        whole: chance.random_bool(0.3),
+    }
+}
+
+fn one(chance: &mut StdRng, responded: &[(u8, u8)]) -> Step {
+    let person = chance.random_range(0..PEOPLE);
+    let job = chance.random_range(0..JOBS);
+    let (of_job, who) = match responded {
+        [] => (job, person),
+        some => some[chance.random_range(0..some.len())],
     };
-    let mut history: Vec<Step> = (0..PEOPLE).map(|person| profile(chance, person)).collect();
-    let one = |chance: &mut StdRng| {
-        let person = chance.random_range(0..PEOPLE);
-        let job = chance.random_range(0..JOBS);
-        match chance.random_range(0..100) {
-            0..8 => profile(chance, person),
-            8..12 => Step::LogIn { person },
-            12..15 => Step::Leave { person },
-            15..42 => Step::Post {
-                job,
-                text: chance.random_range(0..2),
-                rate: chance.random_range(0..3),
-                whole: chance.random_bool(0.3),
+    match chance.random_range(0..100) {
+        0..8 => profile(chance, person),
+        8..12 => Step::LogIn { person },
+        12..15 => Step::Leave { person },
+        15..38 => posting(chance, job),
+        38..60 => Step::Respond { job, person },
+        60..74 => Step::Select {
+            job: of_job,
+            person: who,
+        },
+        74..78 => Step::Reject {
+            job: of_job,
+            person: who,
+        },
+        78..86 => Step::End {
+            job,
+            end: if chance.random_bool(0.5) {
+                End::Closed
+            } else {
+                End::Completed
             },
-            42..62 => Step::Respond { job, person },
-            62..74 => Step::Select { job, person },
-            74..78 => Step::Reject { job, person },
-            78..86 => Step::End {
-                job,
-                end: if chance.random_bool(0.5) {
-                    End::Closed
-                } else {
-                    End::Completed
-                },
-            },
-            86..88 => Step::Remove { job },
-            88..96 => Step::Wait,
-            _ => Step::Outage,
-        }
-    };
-    history.extend((0..steps).map(|_| one(chance)));
-    history
+        },
+        86..88 => Step::Remove { job },
+        88..96 => Step::Wait,
+        _ => Step::Outage,
+    }
 }
 
 /// What a profile means, and what it has to do with the two texts of jobs.
@@ -218,6 +245,8 @@ pub struct Jobs {
     under_way: Vec<Step>,
     jobs: Vec<JobSnapshot>,
     people: Vec<PersonSnapshot>,
+    /// People who were chosen for a job that was never over, and do not work for it.
+    idle: Vec<String>,
 }
 
 impl Jobs {
@@ -228,6 +257,7 @@ impl Jobs {
             under_way: Vec::new(),
             jobs: Vec::new(),
             people: Vec::new(),
+            idle: Vec::new(),
         }
     }
 }
@@ -293,6 +323,9 @@ impl Scene for Jobs {
         if !whole {
             return Ok(());
         }
+        if self.waits {
+            self.idle = idle(world).await?;
+        }
         self.people.clear();
         for person in 0..PEOPLE {
             let seen = PersonSnapshot::read(observer, &person_id(person)).await;
@@ -308,7 +341,14 @@ impl Scene for Jobs {
             When::Always => (OF_A_JOB, OF_A_PERSON),
             When::AtRest => (OF_A_JOB_AT_REST, OF_A_PERSON_AT_REST),
         };
+        if when == When::AtRest && !self.idle.is_empty() {
+            return Some(format!("chosen-is-busy: {:?}", self.idle));
+        }
         first_broken(of_jobs, &self.jobs).or_else(|| first_broken(of_people, &self.people))
+    }
+
+    fn has_one_end(&self) -> bool {
+        self.waits
     }
 
     fn seen_from_outside(&self, _world: &World, mut state: State) -> State {
@@ -320,10 +360,39 @@ impl Scene for Jobs {
 /// Times at which a worker came to something: they differ from run to run.
 const OF_THE_RUN: [&str; 2] = ["scoredAt", "notifiedAt"];
 
+/// A decided job that was opened again is closed by a worker, whenever it comes to that; 90 days later the row expires. That it does is
+/// compared, not when.
+const COUNTED_FROM_THE_RUN: [&str; 1] = ["expiresAt"];
+
+/// Whoever is chosen works for the job, which was never over.
+async fn idle(world: &World) -> Result<Vec<String>, String> {
+    let jobs = world.observer.jobs();
+    let mut idle = Vec::new();
+    for job in 0..JOBS {
+        let side = ResponseSide::read(jobs, &job_id(job)).await;
+        let side = side.map_err(|failure| failure.chain())?;
+        // Who is selected for a job that was completed before works no more for it.
+        let Some(selected) = side.selected.as_ref().filter(|_| side.over_at.is_none()) else {
+            continue;
+        };
+        let now = Platform(world).works_for(&selected.employee_id);
+        // Who left works for nobody.
+        if now.is_some_and(|now| now.as_deref() != Some(&job_id(job))) {
+            idle.push(format!("{} of job {job}", selected.employee_id));
+        }
+    }
+    Ok(idle)
+}
+
 fn without_the_run(value: &mut Value) {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !OF_THE_RUN.contains(&name.as_str()));
-        fields.values_mut().for_each(without_the_run);
+        for (name, value) in fields {
+            if COUNTED_FROM_THE_RUN.contains(&name.as_str()) {
+                *value = Value::Bool(true);
+            }
+            without_the_run(value);
+        }
     }
 }
 
@@ -355,6 +424,11 @@ impl Jobs {
                 rate,
                 whole,
             } => {
+                let decided = |person| platform.is_selected(&response_id(job, person));
+                if self.waits && (0..PEOPLE).any(decided) {
+                    // The workers close it again, and whether somebody is told of it first is a race within one step.
+                    return;
+                }
                 let vector = TEXTS[usize::from(text)];
                 let posted = Job {
                     id: job_id(job),

@@ -88,6 +88,12 @@ impl Platform<'_> {
         self.set(&self.names().users, &key, &[("lastLoginAt", seen)]);
     }
 
+    /// The job that somebody works for, if any; `None` when there is no such person.
+    pub fn works_for(&self, person: &str) -> Option<Option<String>> {
+        let row = self.row(&self.names().users, &json!({"userId": {"S": person}}))?;
+        Some(row["currentJobId"]["S"].as_str().map(str::to_owned))
+    }
+
     /// Somebody's account is removed.
     pub fn remove_person(&self, person: &str) {
         let key = json!({"userId": {"S": person}});
@@ -148,6 +154,13 @@ impl Platform<'_> {
             "status": {"S": "pending"},
         });
         self.put(&names.matches, &row);
+    }
+
+    /// Whether the employer has selected this response.
+    pub fn is_selected(&self, response: &str) -> bool {
+        let key = json!({"responseId": {"S": response}});
+        let row = self.row(&self.names().matches, &key);
+        row.is_some_and(|row| row["status"]["S"] == "selected")
     }
 
     /// The employer says `selected` or `rejected` of a response of which nothing was said.

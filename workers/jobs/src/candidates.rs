@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::classify;
 use millrace_effects::{Committed, Row, Table, Update, When, Write, key};
-use millrace_events::{Failure, reason};
+use millrace_events::{Failure, mutation, reason};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -168,6 +168,9 @@ pub struct Round<'a> {
 pub fn plan(round: &Round<'_>, existing: &BTreeMap<String, Candidate>) -> Vec<Candidate> {
     let told = existing.values().filter(|one| one.state.counts_as_told());
     let mut room = round.cap.saturating_sub(told.count());
+    if mutation::on(mutation::CAP_IGNORED) {
+        room = round.ranked.len();
+    }
     let mut wanted = Vec::with_capacity(round.ranked.len());
     for (position, (employee, score)) in round.ranked.iter().enumerate() {
         let before = existing.get(employee);
@@ -193,7 +196,11 @@ pub fn plan(round: &Round<'_>, existing: &BTreeMap<String, Candidate>) -> Vec<Ca
     wanted.extend(others.map(|one| {
         let told = one.state.counts_as_told();
         Candidate {
-            state: if told { one.state } else { State::Withdrawn },
+            state: if told || mutation::on(mutation::STALE_STAYS_CHOSEN) {
+                one.state
+            } else {
+                State::Withdrawn
+            },
             still_matches: told.then_some(false),
             rank: None,
             ..one.clone()

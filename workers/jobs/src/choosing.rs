@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::clock::iso;
 use millrace_effects::{Committed, Row, Update, When, Write, key};
-use millrace_events::{Failure, reason};
+use millrace_events::{Failure, mutation, reason};
 
 use crate::{
     attributes::text,
@@ -173,7 +173,11 @@ fn making_busy(jobs: &Jobs, job: &str, employee: &str) -> Update {
     Update::of(&jobs.names.users, key([("userId", employee)]))
         .set("employeeStatus", text("busy"))
         .set("currentJobId", text(job))
-        .when(When::Any(vec![available, busy_with_this]))
+        .when(if mutation::on(mutation::BUSY_UNCONDITIONAL) {
+            When::Present("userId")
+        } else {
+            When::Any(vec![available, busy_with_this])
+        })
 }
 
 fn response_key(response: &str) -> Row {

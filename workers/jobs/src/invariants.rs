@@ -95,6 +95,11 @@ pub const OF_A_JOB: &[Invariant<JobSnapshot>] = &[
         },
     },
     Invariant {
+        name: "told-had-a-rank",
+        says: "Whoever is told qualified for the version of which they were told.",
+        holds: |job| job.all(|one| one.told.as_ref().is_none_or(|told| told.rank.is_some())),
+    },
+    Invariant {
         name: "score-is-sum-of-components",
         says: "A score is the sum of its components, each within its range.",
         holds: |job| {

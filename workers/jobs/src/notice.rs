@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sns::types::MessageAttributeValue;
 use millrace_cloud::classify;
-use millrace_events::{Failure, reason};
+use millrace_events::{Failure, mutation, reason};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -138,6 +138,9 @@ pub struct Notice {
 
 /// The id of what this cause makes: `candidate/{jobId}/{employeeId}`, `response/{responseId}`.
 pub fn notification_id(cause: &str) -> String {
+    if mutation::on(mutation::NOTIFICATION_ID_RANDOM) {
+        return Uuid::new_v4().to_string();
+    }
     Uuid::new_v5(&NAMESPACE, cause.as_bytes()).to_string()
 }
 

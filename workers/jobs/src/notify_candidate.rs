@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{Row, Updated, When};
-use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, reason};
+use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, mutation, reason};
 
 use crate::{
     attributes::{map, number, text},
@@ -105,11 +105,15 @@ impl NotifyCandidate {
                 .set("told", map(&told)?)
                 // As a round that is gone through once more after this says it.
                 .set("stillMatches", AttributeValue::Bool(true))
-                .when(When::All(vec![
-                    When::Equal("state", text(State::Chosen.word())),
-                    When::Equal("jobVersion", text(&*seen.job_version)),
-                    When::Equal("score", number(seen.score)),
-                ]));
+                .when(When::All(if mutation::on(mutation::TOLD_UNGUARDED) {
+                    vec![When::Present("jobId")]
+                } else {
+                    vec![
+                        When::Equal("state", text(State::Chosen.word())),
+                        When::Equal("jobVersion", text(&*seen.job_version)),
+                        When::Equal("score", number(seen.score)),
+                    ]
+                }));
             let current = match jobs.table.update("decide to tell", update).await? {
                 Updated::Done(_) => return Ok(Decision::Tell(Box::new(notice))),
                 Updated::Refused(None) => return Ok(GONE),
@@ -136,7 +140,11 @@ impl NotifyCandidate {
         notice: &Notice,
     ) -> Result<Outcome, Failure> {
         let Self(jobs) = self;
-        notice.publish(&jobs.clients.sns, &jobs.names.topic).await?;
+        let publish = || notice.publish(&jobs.clients.sns, &jobs.names.topic);
+        let is_late = mutation::on(mutation::MARKED_BEFORE_PUBLISHED);
+        if !is_late {
+            publish().await?;
+        }
         let mark = jobs
             .candidates
             .change(job_id, employee)
@@ -147,6 +155,9 @@ impl NotifyCandidate {
         jobs.table
             .update("mark the candidate as told", mark)
             .await?;
+        if is_late {
+            publish().await?;
+        }
         Ok(Outcome::Applied)
     }
 }

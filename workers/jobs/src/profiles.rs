@@ -10,7 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use millrace_cloud::{classify, retry::Retry};
 use millrace_effects::{Fence, Row, Table, Update, Updated, When, key};
-use millrace_events::{Failure, Item, Outcome, Version, reason};
+use millrace_events::{Failure, Item, Outcome, Version, mutation, reason};
 use millrace_vectors::{Embedding, Field, Fields as PointFields, ModelId, Point, PointIndex};
 
 use crate::{
@@ -142,7 +142,11 @@ impl Profile {
             .collect();
         Some(Point {
             id: self.user_id.clone(),
-            revision: self.revision,
+            revision: if mutation::on(mutation::INDEX_WITHOUT_REVISION) {
+                1
+            } else {
+                self.revision
+            },
             embedding: self.embedding.clone()?,
             fields,
         })

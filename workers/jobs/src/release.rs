@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_effects::{Committed, Row, Update, When, key};
-use millrace_events::{Failure, reason};
+use millrace_events::{Failure, mutation, reason};
 
 use crate::{attributes::text, context::Jobs};
 
@@ -10,7 +10,11 @@ use crate::{attributes::text, context::Jobs};
 /// they are, and who is neither busy nor available (`inactive`) stays so.
 pub(crate) async fn release(jobs: &Jobs, job: &str, employee: &str) -> Result<bool, Failure> {
     let attempted = "make the employee available again";
-    let bound = When::Equal("currentJobId", text(job));
+    let bound = if mutation::on(mutation::FREED_FROM_ANOTHER_JOB) {
+        When::Present("userId")
+    } else {
+        When::Equal("currentJobId", text(job))
+    };
     let busy = When::Equal("employeeStatus", text("busy"));
     let free = unbound(jobs, employee)
         .set("employeeStatus", text("available"))

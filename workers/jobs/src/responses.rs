@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::clock::iso;
 use millrace_effects::{Row, Update, When, Write};
-use millrace_events::{Failure, Version};
+use millrace_events::{Failure, Version, mutation};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -240,8 +240,12 @@ impl ResponseSide {
         id: &str,
         response: &Response,
     ) -> Option<Update> {
-        if self.responses.contains_key(id) {
-            return None;
+        let mut id = id.to_owned();
+        if self.responses.contains_key(&id) {
+            if !mutation::on(mutation::RESPONSE_TWICE) {
+                return None;
+            }
+            id.push_str("-again");
         }
         let given = text(iso(response.responded_at));
         let entry = AttributeValue::M(HashMap::from([

@@ -3,7 +3,7 @@
 use millrace_cloud::clock::iso;
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{Update, Updated, When, key};
-use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, reason};
+use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, mutation, reason};
 use millrace_vectors::Embedding;
 
 use crate::{
@@ -130,6 +130,11 @@ impl ScoreCandidates {
                 "the record does not say when the job was changed",
             )
         })?;
+        let as_of = if mutation::on(mutation::SEEN_BY_WALL_CLOCK) {
+            cx.now
+        } else {
+            as_of
+        };
         let said = map(&JobSaid::of(&job))?;
         let more = |row: Update| row.set("asOf", text(iso(as_of))).set("job", said);
         let version = &cx.record.version;
