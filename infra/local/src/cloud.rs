@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +19,7 @@ use crate::mappings::{
 use crate::s3::NotificationRule;
 use crate::services::Services;
 use crate::storage::Storage;
-use crate::template::{FunctionConfig, Mapping, StreamMapping, Template};
+use crate::template::{self, FunctionConfig, Mapping, StreamMapping, Template, Trigger};
 
 /// How often what has had its time is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -178,7 +179,7 @@ impl LocalCloud {
             .map(|stream| stream.arn)
     }
 
-    /// Starts all event source mappings and the housekeeping. Call it once; dropping what it returns
+    /// Starts all event source mappings, the schedules and the housekeeping. Call it once; dropping what it returns
     /// ends everything at once, as a crash would.
     pub fn start(&self, functions: Arc<dyn Functions>) -> Running {
         let (stop, stopped) = watch::channel(false);
@@ -217,6 +218,7 @@ impl LocalCloud {
             };
             tasks.spawn(engine.run(stopped.clone()));
         }
+        tasks.spawn(run_schedules(self.services.clone(), stopped.clone()));
         tasks.spawn(sweep(self.services.clone(), stopped));
         Running { stop, tasks }
     }
@@ -307,6 +309,28 @@ async fn sweep(services: Services, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Lets the rules with a schedule run when it is time.
+async fn run_schedules(services: Services, mut stop: watch::Receiver<bool>) {
+    loop {
+        let now = services.clock().now_millis();
+        let next = services.bus.run_schedules().await;
+        let wake = match next {
+            Ok(Some(next)) => services.clock().sleep_until(next),
+            Ok(None) => std::future::pending().boxed(),
+            Err(error) => {
+                tracing::error!(%error, "could not run the schedules");
+                let pause = i64::try_from(SWEEP_EVERY.as_millis()).unwrap_or_default();
+                services.clock().sleep_until(now + pause)
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = wake => {}
+        }
+    }
+}
+
 fn open_checkpoints(file: Option<&Path>) -> Result<Arc<Checkpoints>, CloudError> {
     Checkpoints::open(file)
         .map(Arc::new)
@@ -380,12 +404,25 @@ fn make_rules(services: &Services, template: &Template) -> Result<(), CloudError
         name: name.to_owned(),
         source,
     };
+    let bus = &services.bus;
     let wanted: Vec<_> = template.rules.iter().filter(|rule| rule.enabled).collect();
-    for name in services.bus.rule_names() {
-        if !wanted.iter().any(|rule| rule.name == name) {
-            services
-                .bus
-                .remove_rule(&name)
+    let takes_events = |rule: &template::Rule| matches!(rule.trigger, Trigger::Pattern(_));
+    for name in bus.rule_names() {
+        if !wanted
+            .iter()
+            .any(|rule| rule.name == name && takes_events(rule))
+        {
+            bus.remove_rule(&name)
+                .map_err(|source| failed(&name, source))?;
+        }
+    }
+    let scheduled = bus.schedule_names();
+    for name in scheduled.map_err(|source| failed("of a schedule", source))? {
+        if !wanted
+            .iter()
+            .any(|rule| rule.name == name && !takes_events(rule))
+        {
+            bus.remove_schedule(&name)
                 .map_err(|source| failed(&name, source))?;
         }
     }
@@ -399,7 +436,10 @@ fn make_rules(services: &Services, template: &Template) -> Result<(), CloudError
                 message_group: target.message_group.clone(),
             })
             .collect();
-        let made = services.bus.put_rule(&rule.name, &rule.pattern, &targets);
+        let made = match &rule.trigger {
+            Trigger::Pattern(pattern) => bus.put_rule(&rule.name, pattern, &targets),
+            Trigger::Schedule(schedule) => bus.put_schedule(&rule.name, schedule, &targets),
+        };
         made.map_err(|source| failed(&rule.name, source))?;
     }
     Ok(())

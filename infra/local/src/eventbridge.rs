@@ -1,6 +1,7 @@
 //! EventBridge: the default bus, its rules and the delivery to their targets.
 //!
-//! An event reaches the queues of all rules that match it in the transaction
+//! A rule takes events that match a pattern, or makes one itself at the times
+//! of a schedule. An event reaches the queues of all rules that match it in the transaction
 //! that publishes it: once it is acknowledged, its messages are there.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,11 +18,21 @@ use crate::sqs::{OutgoingMessage, queue};
 use crate::store::{Store, Write};
 use crate::{names, times};
 
+mod schedules;
+
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS rule (
     name    TEXT PRIMARY KEY,
     pattern TEXT NOT NULL,
     targets TEXT NOT NULL
+) WITHOUT ROWID;
+-- A rule that runs at times: counted from `made`, done up to `through`, both in milliseconds.
+CREATE TABLE IF NOT EXISTS schedule (
+    name       TEXT PRIMARY KEY,
+    expression TEXT NOT NULL,
+    targets    TEXT NOT NULL,
+    made       INTEGER NOT NULL,
+    through    INTEGER NOT NULL
 ) WITHOUT ROWID;
 ";
 
@@ -143,7 +154,7 @@ impl EventBus {
                 continue;
             }
             for target in &rule.targets {
-                deliver_to(write, rule, target, event)?;
+                deliver_to(write, &rule.name, target, event)?;
             }
         }
         Ok(())
@@ -196,7 +207,7 @@ fn check_target(rule: &str, target: &Target) -> Result<(), ServiceError> {
 /// no such queue it is lost, as on AWS, and said so in the log.
 fn deliver_to(
     write: &mut Write<'_>,
-    rule: &Rule,
+    rule: &str,
     target: &Target,
     event: &Value,
 ) -> Result<(), ServiceError> {
@@ -225,13 +236,13 @@ fn deliver_to(
         .dead_letter_queue_arn
         .as_deref()
         .and_then(names::queue_of_arn);
-    tracing::warn!(rule = rule.name, target = target.arn, %error, dead_letters, "an event could not be delivered");
+    tracing::warn!(rule, target = target.arn, %error, dead_letters, "an event could not be delivered");
     let Some(dead_letters) = dead_letters else {
         return Ok(());
     };
     let mut message = OutgoingMessage::new(event.to_string());
     for (name, value) in [
-        ("RULE_ARN", names::rule_arn(&rule.name)),
+        ("RULE_ARN", names::rule_arn(rule)),
         ("TARGET_ARN", target.arn.clone()),
         ("ERROR_CODE", error.code.to_owned()),
         ("ERROR_MESSAGE", error.message.clone()),
@@ -243,7 +254,7 @@ fn deliver_to(
     match queue::send(write, dead_letters, &message) {
         Ok(_) => Ok(()),
         Err(error) if error.status < 500 => {
-            tracing::warn!(rule = rule.name, dead_letters, %error, "nor could it be put into the dead-letter queue");
+            tracing::warn!(rule, dead_letters, %error, "nor could it be put into the dead-letter queue");
             Ok(())
         }
         Err(error) => Err(error),

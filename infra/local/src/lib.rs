@@ -16,6 +16,7 @@ pub mod mappings;
 pub mod names;
 pub mod rehearsal;
 pub mod s3;
+pub mod schedule;
 pub mod server;
 pub mod sns;
 pub mod sqs;

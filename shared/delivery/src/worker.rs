@@ -60,7 +60,7 @@ impl FromRecord for millrace_events::ObjectChange {
     fn from_record(record: &Record) -> Result<Option<Self>, Failure> {
         Ok(match &record.payload {
             Payload::Object(change) => Some(change.clone()),
-            Payload::Row(_) | Payload::Message(_) | Payload::Test => None,
+            Payload::Row(_) | Payload::Schedule(_) | Payload::Message(_) | Payload::Test => None,
         })
     }
 }
@@ -69,7 +69,7 @@ impl FromRecord for RowChange {
     fn from_record(record: &Record) -> Result<Option<Self>, Failure> {
         Ok(match &record.payload {
             Payload::Row(change) => Some(change.clone()),
-            Payload::Object(_) | Payload::Message(_) | Payload::Test => None,
+            Payload::Object(_) | Payload::Schedule(_) | Payload::Message(_) | Payload::Test => None,
         })
     }
 }

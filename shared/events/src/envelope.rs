@@ -342,6 +342,9 @@ impl Opening {
         if event_bridge::is_object_event(value) {
             return Ok(vec![event_bridge::decode_object_event(value)]);
         }
+        if event_bridge::is_scheduled_event(value) {
+            return Ok(vec![event_bridge::decode_scheduled_event(value)]);
+        }
         let detail = event_bridge::detail(value);
         if stream::is_record(detail) || parked::is_parked(detail) {
             return self.open(detail);

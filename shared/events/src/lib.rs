@@ -18,5 +18,6 @@ pub use outcome::{Class, Failure, Outcome, chain};
 pub use parked::{ParkedFormat, ParkedReason, ParkedRecord, parked_id};
 pub use reason::Reason;
 pub use record::{
-    Item, ObjectChange, ObjectChangeKind, Payload, Record, RowChange, RowChangeKind, Version,
+    Item, ObjectChange, ObjectChangeKind, Payload, Record, RowChange, RowChangeKind, ScheduledTime,
+    Version,
 };

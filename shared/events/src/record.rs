@@ -17,7 +17,7 @@ pub type Item = serde_dynamo::Item;
 pub struct Record {
     /// The record's business identity: the same for every delivery of it, by whatever way.
     pub id: String,
-    /// What it happened to: `s3://bucket/key`, `table/primary key`, or the message's own id.
+    /// What it happened to: `s3://bucket/key`, `table/primary key`, `schedule/rule`, or the message's own id.
     pub subject: String,
     /// Where it stands in the subject's history.
     pub version: Version,
@@ -104,10 +104,24 @@ pub enum Payload {
     Object(ObjectChange),
     /// A row was inserted, modified or removed.
     Row(RowChange),
-    /// Anything else that is JSON: a message of the platform, a schedule.
+    /// A time of a schedule has come.
+    Schedule(ScheduledTime),
+    /// Anything else that is JSON: a message of the platform.
     Message(serde_json::Value),
     /// `s3:TestEvent`, which S3 sends when a notification is configured.
     Test,
+}
+
+/// A time at which an EventBridge rule with a schedule runs.
+///
+/// EventBridge may run a rule more than once for a time, each time with another event id. So the record is known by the
+/// rule and the time: its subject is the rule, its version the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledTime {
+    /// The rule's name.
+    pub rule: String,
+    /// The time, in UTC.
+    pub at: OffsetDateTime,
 }
 
 /// Whether an object came or went.

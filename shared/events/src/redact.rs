@@ -46,6 +46,8 @@ const COMMON_WORDS: &[&str] = &[
     "stream",
     "index",
     "function",
+    "rule",
+    "schedule",
     "LATEST",
     "created",
     "removed",

@@ -5,7 +5,8 @@
 mod samples;
 
 use millrace_events::{
-    ObjectChangeKind, Payload, Record, RowChangeKind, Source, open, open_slice, reason,
+    ObjectChangeKind, Payload, Record, RowChangeKind, ScheduledTime, Source, open, open_slice,
+    reason,
 };
 use samples::*;
 use serde_json::{Value, json};
@@ -245,14 +246,63 @@ fn a_stream_s_batch_keeps_what_its_view_leaves_out() {
     assert!(record.occurred_at.is_none());
 }
 
+fn scheduled_event(id: &str, time: &str) -> Value {
+    json!({
+        "version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events",
+        "account": "000000000000", "time": time, "region": "us-east-1",
+        "resources": ["arn:aws:events:us-east-1:000000000000:rule/my-schedule"], "detail": {}
+    })
+}
+
+#[test]
+fn a_time_of_a_schedule_is_known_by_its_rule_and_its_time() {
+    let event = scheduled_event(
+        "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "2026-11-20T10:00:00Z",
+    );
+    let expected = ScheduledTime {
+        rule: "my-schedule".to_owned(),
+        at: datetime!(2026-11-20 10:00 UTC),
+    };
+    // The rule ran twice for one time: another event, the same record.
+    let again = scheduled_event(
+        "e37b1d3f-1b56-4b94-9d3c-1d4a8a6b0c0f",
+        "2026-11-20T10:00:00Z",
+    );
+    for way in [event.clone(), in_sqs(&event), in_sns(&event), again] {
+        let record = only_record(&way);
+        assert_eq!(record.id, "schedule/my-schedule@2026-11-20T10:00:00Z");
+        assert_eq!(record.subject, "schedule/my-schedule");
+        let Payload::Schedule(time) = record.payload else {
+            panic!("no time of a schedule");
+        };
+        assert_eq!(time, expected);
+    }
+    let later = only_record(&scheduled_event("x", "2026-11-21T09:00:00Z"));
+    assert!(later.version > only_record(&event).version);
+}
+
+#[test]
+fn a_scheduled_event_without_its_rule_or_time_is_malformed() {
+    let mut no_rule = scheduled_event("x", "2026-11-20T10:00:00Z");
+    no_rule["resources"] = json!(["arn:aws:s3:::bucket"]);
+    let mut no_resource = no_rule.clone();
+    no_resource["resources"] = json!([]);
+    for event in [no_rule, no_resource, scheduled_event("x", "at ten")] {
+        let batch = open(&event).unwrap();
+        let failure = batch.messages[0].records.as_ref().unwrap_err();
+        assert_eq!(failure.reason(), reason::MALFORMED_EVENT);
+    }
+}
+
 #[test]
 fn other_events_are_messages_known_by_their_own_id() {
-    let schedule = json!({
-        "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
-        "source": "aws.events", "account": "000000000000", "time": "2026-11-20T10:00:00Z", "region": "us-east-1",
-        "resources": ["arn:aws:events:us-east-1:000000000000:rule/my-schedule"], "detail": {"a": 1}
+    let event = json!({
+        "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Settlement",
+        "source": "platform", "account": "000000000000", "time": "2026-11-20T10:00:00Z", "region": "us-east-1",
+        "resources": [], "detail": {"a": 1}
     });
-    for way in [schedule.clone(), in_sqs(&schedule), in_sns(&schedule)] {
+    for way in [event.clone(), in_sqs(&event), in_sns(&event)] {
         let record = only_record(&way);
         assert_eq!(record.id, "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa");
         let Payload::Message(detail) = record.payload else {

@@ -46,7 +46,9 @@ impl Worker for RemoveDocument {
             }
             Payload::Object(_) => Ok(Outcome::Ignored("the object was created")),
             Payload::Row(_) => Ok(Outcome::Ignored("the row was not removed")),
-            Payload::Message(_) | Payload::Test => Ok(Outcome::Ignored("not a removal")),
+            Payload::Schedule(_) | Payload::Message(_) | Payload::Test => {
+                Ok(Outcome::Ignored("not a removal"))
+            }
         }
     }
 }

@@ -516,3 +516,114 @@ async fn a_message_that_is_for_later_is_not_waited_for() {
     queues.send("millrace-close-window", now).await.unwrap();
     assert!(!cloud.idle().await.unwrap(), "a message waits");
 }
+
+const SCHEDULED: &str = r"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: work
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      Name: daily
+      ScheduleExpression: cron(10 0 * * ? *)
+      Targets:
+        - Id: work
+          Arn: !GetAtt Work.Arn
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: daily
+      Handler: daily
+      Runtime: provided.al2023
+      Timeout: 5
+      Events:
+        Messages:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Work.Arn
+";
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The times that a function was told of, as soon as there are this many.
+async fn times_told(recorder: &Recorder, count: usize) -> Vec<String> {
+    let told = async {
+        while recorder.records("daily").len() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told)
+        .await
+        .unwrap();
+    let records = recorder.records("daily");
+    let events = records
+        .iter()
+        .map(|record| serde_json::from_str::<Value>(record["body"].as_str().unwrap()).unwrap());
+    events
+        .map(|event| event["time"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_runs_by_the_worlds_clock_each_time_once_and_catches_up_after_a_pause() {
+    let template = Template::parse(SCHEDULED, "t.yaml", &BTreeMap::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let storage = || Storage::Directory(directory.path().to_owned());
+    // 2026-11-21T00:00:00Z
+    let clock = crate::clock::ManualClock::new(1_795_219_200_000);
+    let recorder = Arc::new(Recorder::default());
+
+    let cloud = LocalCloud::open_with_clock(&template, storage(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    clock.advance(HOUR);
+    let told = times_told(&recorder, 1).await;
+    assert_eq!(told, ["2026-11-21T00:10:00Z"]);
+    clock.advance(24 * HOUR);
+    let told = times_told(&recorder, 2).await;
+    assert_eq!(told[1], "2026-11-22T00:10:00Z");
+    settle(&cloud).await;
+    running.stop().await;
+    drop(cloud);
+
+    // Three days off: what was told is not told again, and of what was missed the newest is.
+    clock.advance(72 * HOUR);
+    let cloud = LocalCloud::open_with_clock(&template, storage(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let running = cloud.start(Arc::clone(&recorder) as Arc<_>);
+    let told = times_told(&recorder, 3).await;
+    assert_eq!(told[2], "2026-11-25T00:10:00Z");
+    clock.advance(HOUR);
+    settle(&cloud).await;
+    assert_eq!(times_told(&recorder, 3).await.len(), 3);
+    let event: Value =
+        serde_json::from_str(recorder.records("daily")[0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail-type"], "Scheduled Event");
+    assert_eq!(event["source"], "aws.events");
+    assert_eq!(
+        event["resources"],
+        json!(["arn:aws:events:us-east-1:000000000000:rule/daily"])
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_no_longer_in_the_template_is_no_longer_run() {
+    let with = Template::parse(SCHEDULED, "t.yaml", &BTreeMap::new()).unwrap();
+    let off = SCHEDULED.replace(
+        "      Name: daily",
+        "      Name: daily\n      State: DISABLED",
+    );
+    let without = Template::parse(&off, "t.yaml", &BTreeMap::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (template, expected) in [(with, vec!["daily".to_owned()]), (without, Vec::new())] {
+        let storage = Storage::Directory(directory.path().to_owned());
+        let cloud = LocalCloud::open(&template, storage).await.unwrap();
+        assert_eq!(cloud.services().bus.schedule_names().unwrap(), expected);
+    }
+}

@@ -23,7 +23,7 @@ use std::path::Path;
 pub use model::{
     Bucket, Destination, FailureReports, Function, FunctionConfig, Holding, Mapping, Notification,
     OnError, Queue, QueueMapping, Redrive, Rule, StartingPosition, StreamMapping, Subscription,
-    Table, Target, Template, Topic,
+    Table, Target, Template, Topic, Trigger,
 };
 pub use problems::{Problem, TemplateError};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::matching::Pattern;
+use crate::schedule::Schedule;
 
 /// What a template describes. Everything in it is resolved: names are names, ARNs are ARNs.
 #[derive(Debug, Clone, Default)]
@@ -162,12 +163,21 @@ pub struct Rule {
     pub logical_id: String,
     /// Its name.
     pub name: String,
-    /// The events that it takes, as EventBridge writes them; checked.
-    pub pattern: Value,
+    /// What makes it run.
+    pub trigger: Trigger,
     /// Whether it is on.
     pub enabled: bool,
     /// Where matching events go.
     pub targets: Vec<Target>,
+}
+
+/// What makes a rule run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// The events that it takes, as EventBridge writes them; checked.
+    Pattern(Value),
+    /// The times at which it makes an event of its own.
+    Schedule(Schedule),
 }
 
 /// Where a rule sends events.

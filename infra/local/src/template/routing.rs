@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fields::{Fields, Shape};
-use super::model::{Queue, Redrive, Rule, Subscription, Target, Topic};
+use super::model::{Queue, Redrive, Rule, Subscription, Target, Topic, Trigger};
 use super::resources::Resource;
 use crate::matching::Pattern;
 use crate::names;
+use crate::schedule::Schedule;
 
 const SCALAR: Shape = Shape::Scalar;
 const TAGS: (&str, Shape) = (
@@ -147,16 +148,7 @@ pub(super) fn rule(resource: Resource<'_>) -> Option<Rule> {
     {
         fields.problem("EventBusName", "there is only the default bus here");
     }
-    let pattern_json = fields.node("EventPattern").map(super::node::Node::to_json);
-    if !fields.has("EventPattern") {
-        fields.problem(
-            "EventPattern",
-            "a rule must have this: schedules are not known here",
-        );
-    }
-    if let Some(Err(error)) = pattern_json.as_ref().map(Pattern::parse) {
-        fields.problem("EventPattern", error.to_string());
-    }
+    let trigger = trigger(&fields);
     let targets: Vec<Target> = fields.maps("Targets").into_iter().map(target).collect();
     if targets.is_empty() {
         fields.problem("Targets", "a rule without targets does nothing: name one");
@@ -165,10 +157,40 @@ pub(super) fn rule(resource: Resource<'_>) -> Option<Rule> {
     Some(Rule {
         logical_id: resource.logical_id.to_owned(),
         name: resource.name,
-        pattern: pattern_json?,
+        trigger: trigger?,
         enabled,
         targets,
     })
+}
+
+/// A pattern or a schedule. EventBridge allows both in one rule; here they are two rules.
+fn trigger(fields: &Fields<'_>) -> Option<Trigger> {
+    let schedule = fields.text("ScheduleExpression");
+    let pattern = fields.node("EventPattern").map(super::node::Node::to_json);
+    match (pattern, schedule) {
+        (Some(pattern), None) => {
+            if let Err(error) = Pattern::parse(&pattern) {
+                fields.problem("EventPattern", error.to_string());
+            }
+            Some(Trigger::Pattern(pattern))
+        }
+        (None, Some(expression)) => match Schedule::parse(&expression) {
+            Ok(schedule) => Some(Trigger::Schedule(schedule)),
+            Err(message) => {
+                fields.problem("ScheduleExpression", message);
+                None
+            }
+        },
+        (pattern, _) => {
+            if pattern.is_some()
+                || !(fields.has("EventPattern") || fields.has("ScheduleExpression"))
+            {
+                let message = "a rule must have either this or a ScheduleExpression";
+                fields.problem("EventPattern", message);
+            }
+            None
+        }
+    }
 }
 
 fn target(fields: Fields<'_>) -> Target {

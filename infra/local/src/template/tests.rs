@@ -553,3 +553,42 @@ fn a_dead_letter_queue_that_there_is_not_is_an_error() {
         "RedrivePolicy.deadLetterTargetArn: arn:aws:sqs:us-east-1:000000000000:gone is not a queue of this template",
     );
 }
+
+fn rule(properties: &str) -> String {
+    format!(
+        r"
+Resources:
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: work
+  Daily:
+    Type: AWS::Events::Rule
+    Properties:
+      Name: daily
+{properties}
+      Targets:
+        - Id: work
+          Arn: !GetAtt Work.Arn
+"
+    )
+}
+
+#[test]
+fn a_rule_has_either_a_pattern_or_a_schedule() {
+    let template = parse(&rule("      ScheduleExpression: cron(10 0 * * ? *)"));
+    let Trigger::Schedule(schedule) = &template.rules[0].trigger else {
+        panic!("no schedule");
+    };
+    assert_eq!(schedule.expression(), "cron(10 0 * * ? *)");
+
+    let neither = "a rule must have either this or a ScheduleExpression";
+    let path = "Resources.Daily.Properties.EventPattern";
+    assert_problem(&rule(""), &format!("{path}: {neither}"));
+    let both = "      ScheduleExpression: rate(1 day)\n      EventPattern: {source: [aws.s3]}";
+    assert_problem(&rule(both), &format!("13: {path}: {neither}"));
+    assert_problem(
+        &rule("      ScheduleExpression: rate(1 days)"),
+        "12: Resources.Daily.Properties.ScheduleExpression: rate(1 days) is no rate",
+    );
+}

@@ -242,6 +242,7 @@ fn learn_arns(text: &str, phrases: &mut Phrases, maker: &Maker) {
             "s3" | "sqs" | "sns" => up_to("", resource),
             "dynamodb" => up_to("table/", resource),
             "lambda" => up_to("function:", resource),
+            "events" => up_to("rule/", resource),
             _ => None,
         };
         learn_name(name, phrases, maker);

@@ -221,6 +221,7 @@ fn kind(payload: &Payload) -> String {
                 change.kind, change.table, change.by_ttl
             )
         }
+        Payload::Schedule(time) => format!("schedule {} {}", time.rule, time.at),
         Payload::Message(_) => "message".to_owned(),
         Payload::Test => "test".to_owned(),
     }
@@ -379,6 +380,12 @@ impl Secrets {
                 "request-id": self.request, "requester": self.account, "source-ip-address": self.address, "reason": "PutObject"}})
     }
 
+    fn scheduled(&self) -> Value {
+        json!({"version": "0", "id": self.message, "detail-type": "Scheduled Event", "source": "aws.events",
+            "account": self.account, "time": "2026-11-09T00:10:00Z", "region": "us-east-1",
+            "resources": [format!("arn:aws:events:us-east-1:{}:rule/the-rule", self.account)], "detail": {}})
+    }
+
     fn row(&self) -> Value {
         let image = json!({"userId": {"S": self.user}, "documentId": {"S": self.document}, "fileName": {"S": self.file},
             "title": {"S": self.sentence}, "fileSize": {"N": "12"}, "generation": {"S": "006720A1B24C4FC0C600000000000000"},
@@ -427,7 +434,13 @@ impl Secrets {
     }
 
     fn events(&self) -> Vec<Value> {
-        let inner = [self.s3(), self.event_bridge(), self.row(), self.free()];
+        let inner = [
+            self.s3(),
+            self.event_bridge(),
+            self.scheduled(),
+            self.row(),
+            self.free(),
+        ];
         let mut events = Vec::new();
         for event in inner {
             events.push(self.in_queue(&event));
