@@ -32,8 +32,9 @@ pub struct State {
     pub points: Vec<IndexedPoint>,
     /// What was published, by its id: what a subscriber that drops repeated ids has seen. More than one form of it is wrong.
     pub notifications: BTreeMap<String, BTreeSet<String>>,
-    /// Id, worker, reason code and subject of each distinct dead letter.
-    pub letters: BTreeSet<String>,
+    /// How many distinct dead letters there are of each worker, reason code and subject. Ids of letters from a queue or a bucket are compared too; those
+    /// of letters from a stream follow from its sequence numbers, which two worlds never share.
+    pub letters: BTreeMap<String, usize>,
 }
 
 impl State {
@@ -59,10 +60,14 @@ impl State {
                 assert_eq!(other, None, "two buckets have the same key");
             }
         }
-        let mut letters = BTreeSet::new();
+        let mut distinct = BTreeSet::new();
         for letter in dead_letters(world).await {
-            letters.insert(letter.said);
+            distinct.insert((letter.said, letter.compared));
             world.put_back(&letter.pending).await;
+        }
+        let mut letters = BTreeMap::new();
+        for (_, compared) in distinct {
+            *letters.entry(compared).or_default() += 1;
         }
         Self {
             rows,
@@ -93,14 +98,12 @@ impl State {
                 "notification {id} was published in several forms: {forms:?}"
             ));
         }
+        compare(&mut found, "dead letter", &self.letters, &expected.letters);
         let set = |state: &Self| -> BTreeMap<String, ()> {
             let entries = state.entries.iter();
-            let entries = entries.map(|entry| (format!("index entry {entry:?}"), ()));
-            let letters = state.letters.iter();
-            let letters = letters.map(|letter| (format!("dead letter {letter}"), ()));
-            entries.chain(letters).collect()
+            entries.map(|entry| (format!("{entry:?}"), ())).collect()
         };
-        compare(&mut found, "", &set(self), &set(expected));
+        compare(&mut found, "index entry", &set(self), &set(expected));
         found
     }
 }
@@ -149,9 +152,11 @@ fn rows_of(world: &World, table: &Table) -> Vec<(String, Value)> {
 /// A place in the history of a subject: a stream's label and a sequence number of 40 digits.
 fn is_version(text: &str) -> bool {
     let number = text.rsplit_once('/').map(|(_, number)| number);
-    number.is_some_and(|number| {
-        number.len() == 40 && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    number.is_some_and(is_sequence_number)
+}
+
+fn is_sequence_number(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Streams number their records by the machine's clock, so two worlds never have the same numbers. What compares is their order
@@ -197,6 +202,8 @@ pub struct DeadLetter {
     pub reason: String,
     /// Id, worker, reason code and subject.
     pub said: String,
+    /// The same as far as two worlds have it in common.
+    pub compared: String,
 }
 
 /// Everything in the dead-letter queues, received.
@@ -216,14 +223,22 @@ fn dead_letter(pending: Pending) -> DeadLetter {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (worker, reason) = (word(&body["worker"]), word(&body["reason"]["code"]));
+    let what = format!("{worker} {reason} {}", body["subject"]);
     let said = match body["id"].as_str() {
-        Some(id) => format!("{id} {worker} {reason} {}", body["subject"]),
+        Some(id) => format!("{id} {what}"),
         None => format!("not parked, but moved to {}: {text}", pending.queue),
+    };
+    let of = body["recordId"].as_str().and_then(|id| id.rsplit_once('@'));
+    let compared = if of.is_some_and(|(_, version)| is_sequence_number(version)) {
+        what
+    } else {
+        said.clone()
     };
     DeadLetter {
         pending,
         worker,
         reason,
         said,
+        compared,
     }
 }
