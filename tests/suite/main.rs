@@ -11,6 +11,7 @@ mod fixtures;
 mod jobs_reference;
 mod jobs_responses;
 mod jobs_scoring;
+mod jobs_vectors;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -1,7 +1,7 @@
 //! The commands on dead letters, run as an operator would.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -14,12 +14,12 @@ use super::{QUEUE, object_created, on_failure_of_stream, parked};
 use crate::PROGRAM;
 
 /// A data folder with letters in it, and the command on it.
-struct Bench {
+pub(super) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn with(messages: &[(&str, String)]) -> Self {
+    pub(super) async fn with(messages: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bench = Self { folder };
         let platform = Platform::open(&bench.data()).await.unwrap();
@@ -33,7 +33,11 @@ impl Bench {
         bench
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -61,14 +65,14 @@ impl Bench {
     }
 
     /// What it prints, when all goes well.
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub(super) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(super) fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let mut all = arguments.to_vec();
         all.push("--json");
         self.ok(&all)

@@ -1,6 +1,7 @@
 //! The operators' desk: every kind of dead letter becomes a letter.
 
 mod commands;
+mod jobs;
 
 use std::{
     path::Path,

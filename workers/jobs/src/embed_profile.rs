@@ -212,3 +212,79 @@ fn is_replaced(change: &RowChange) -> bool {
     let (before, after) = both("embedding");
     of_before.is_some() && of_before == of_after && before != after
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn image(of: Value, embedding: Value) -> Item {
+        let row = json!({"userId": {"S": "u"}, "profiles": {"M": {"employee": {"M": {
+            "embeddingOf": of, "embedding": embedding,
+        }}}}});
+        serde_json::from_value(row).unwrap()
+    }
+
+    fn own(embedding: Value) -> Option<Vec<f32>> {
+        let image = image(json!({"S": "this"}), embedding);
+        let own = own_embedding(&image, "this", 2).unwrap();
+        own.map(|own| own.values().to_vec())
+    }
+
+    #[test]
+    fn a_stored_vector_is_used_when_it_is_one_of_this_text_and_length() {
+        // 3, 4 as 32-bit floats, little-endian.
+        let bytes = json!({"B": "AABAQAAAgEA="});
+        let list = json!({"L": [{"N": "3"}, {"N": "4"}]});
+        for vector in [bytes.clone(), list] {
+            assert_eq!(own(vector.clone()), Some(vec![0.6, 0.8]), "{vector}");
+        }
+        let another = image(json!({"S": "that"}), bytes.clone());
+        assert_eq!(own_embedding(&another, "this", 2).unwrap(), None);
+        let nobodys = image(json!({"NULL": true}), bytes);
+        assert_eq!(own_embedding(&nobodys, "this", 2).unwrap(), None);
+    }
+
+    #[test]
+    fn a_stored_vector_that_is_none_is_made_again() {
+        for (what, vector) in [
+            ("one number of two", json!({"B": "AABAQA=="})),
+            ("three of two", json!({"B": "AABAQAAAgEAAAIBA"})),
+            ("3 and NaN", json!({"B": "AABAQAAAwH8="})),
+            ("3 and infinity", json!({"B": "AABAQAAAgH8="})),
+            ("seven bytes", json!({"B": "AABAQAAAgA=="})),
+            ("no direction", json!({"B": "AAAAAAAAAAA="})),
+            (
+                "a list of three",
+                json!({"L": [{"N": "3"}, {"N": "4"}, {"N": "5"}]}),
+            ),
+            ("words", json!({"L": [{"S": "3"}, {"S": "4"}]})),
+            ("text", json!({"S": "[3, 4]"})),
+        ] {
+            assert_eq!(own(vector), None, "{what}");
+        }
+    }
+
+    #[test]
+    fn another_vector_under_our_name_is_replaced_and_our_own_write_is_not() {
+        let change = |old: Item, new: Item| RowChange {
+            kind: RowChangeKind::Modified,
+            table: "jetbond-users".to_owned(),
+            keys: serde_json::from_value(json!({"userId": {"S": "u"}})).unwrap(),
+            new: Some(new),
+            old: Some(old),
+            by_ttl: false,
+        };
+        let ours = || image(json!({"S": "this"}), json!({"B": "AABAQAAAgEA="}));
+        let tampered = || image(json!({"S": "this"}), json!({"B": "AAAAAAAAgEA="}));
+        let former = || image(json!({"S": "former"}), json!({"B": "AAAAAAAAgEA="}));
+        assert!(is_replaced(&change(ours(), tampered())));
+        assert!(!is_replaced(&change(ours(), ours())));
+        // Vector and name change together in the worker's own write.
+        assert!(!is_replaced(&change(former(), ours())));
+        let mut inserted = change(ours(), tampered());
+        inserted.old = None;
+        assert!(!is_replaced(&inserted));
+    }
+}

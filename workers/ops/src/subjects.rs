@@ -4,6 +4,8 @@
 //! [`Subjects`]; of any other subject nothing is known.
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use millrace_effects::Row;
 use millrace_events::Failure;
 use serde::Serialize;
 use serde_json::Value;
@@ -42,8 +44,61 @@ fn key_in(subject: &str, name: &str) -> Option<String> {
     Some(value.into_owned())
 }
 
-/// A row as JSON without DynamoDB's types.
-fn as_json(row: Option<millrace_effects::Row>) -> Value {
+/// A row as JSON without DynamoDB's types. JSON knows no bytes: it is told how many there are.
+fn as_json(row: Option<Row>) -> Value {
+    let row = row.map(|row| {
+        let values = row.into_iter();
+        values
+            .map(|(name, value)| (name, without_bytes(value)))
+            .collect::<Row>()
+    });
     row.and_then(|row| serde_dynamo::from_item(row).ok())
         .unwrap_or(Value::Null)
+}
+
+fn without_bytes(value: AttributeValue) -> AttributeValue {
+    let told = |bytes: &Blob| format!("({} bytes)", bytes.as_ref().len());
+    match value {
+        AttributeValue::B(bytes) => AttributeValue::S(told(&bytes)),
+        AttributeValue::Bs(some) => AttributeValue::Ss(some.iter().map(told).collect()),
+        AttributeValue::L(values) => {
+            AttributeValue::L(values.into_iter().map(without_bytes).collect())
+        }
+        AttributeValue::M(values) => {
+            let values = values.into_iter();
+            AttributeValue::M(
+                values
+                    .map(|(name, value)| (name, without_bytes(value)))
+                    .collect(),
+            )
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_with_bytes_is_shown_with_their_number() {
+        let bytes = || AttributeValue::B(Blob::new(vec![0; 8]));
+        let inner = AttributeValue::M([("embedding".to_owned(), bytes())].into());
+        let row = Row::from([
+            ("userId".to_owned(), AttributeValue::S("ada".to_owned())),
+            ("profiles".to_owned(), AttributeValue::L(vec![inner])),
+            ("embedding".to_owned(), bytes()),
+            (
+                "set".to_owned(),
+                AttributeValue::Bs(vec![Blob::new(vec![7])]),
+            ),
+        ]);
+        let shown = json!({
+            "userId": "ada", "profiles": [{"embedding": "(8 bytes)"}], "embedding": "(8 bytes)", "set": ["(1 bytes)"],
+        });
+        assert_eq!(as_json(Some(row)), shown);
+        assert_eq!(as_json(None), Value::Null);
+    }
 }
