@@ -28,7 +28,7 @@ const TABLE: &str = include_str!("README.md");
 /// What it prints before what caught the mutation.
 const BY: &str = "caught by ";
 /// Runs of the guards alone in a hunt.
-const GUARDS: u64 = 60;
+const GUARDS: u64 = 400;
 /// A hunt through seeds ends after this.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -58,7 +58,8 @@ impl Placeholders {
         parts.join(".")
     }
 
-    fn name(&mut self, name: &str) -> String {
+    /// `#n0` for an attribute of this name, whatever is in it.
+    pub(crate) fn name(&mut self, name: &str) -> String {
         if let Some((placeholder, _)) = self.names.iter().find(|(_, known)| *known == name) {
             return placeholder.clone();
         }

@@ -15,6 +15,7 @@ use millrace_cloud::{classify, retry::Retry};
 use millrace_events::{Failure, mutation, reason};
 use tokio::time::Instant;
 
+mod many;
 mod single;
 
 pub use self::single::Updated;
@@ -33,6 +34,19 @@ pub enum Committed {
         /// The row as it is, when there is one.
         current: Option<Row>,
     },
+}
+
+/// How one attempt at a commit ended that met no failure.
+#[derive(Debug)]
+pub(crate) enum Tried {
+    Done,
+    /// As [`Committed::Refused`].
+    Refused {
+        index: usize,
+        current: Option<Row>,
+    },
+    /// Another transaction was at the rows of these writes.
+    Conflicted(Vec<usize>),
 }
 
 /// Changes to single attributes of a row; the row is created when it is not there, unless a condition forbids it.
@@ -86,7 +100,8 @@ impl Update {
         self
     }
 
-    /// Adds to a number; a number that is not there counts as 0.
+    /// Adds to a number; a number that is not there counts as 0. DynamoDB adds to whole attributes only, so a dot in the name is
+    /// part of it.
     #[must_use]
     pub fn add(mut self, attribute: impl Into<String>, number: i64) -> Self {
         self.adds
@@ -132,10 +147,10 @@ impl Update {
         let adds: Vec<String> = self
             .adds
             .iter()
-            .map(|(path, value)| {
+            .map(|(attribute, value)| {
                 format!(
                     "{} {}",
-                    placeholders.path(path),
+                    placeholders.name(attribute),
                     placeholders.value(value.clone())
                 )
             })
@@ -301,21 +316,38 @@ impl Table {
     /// A commit whose answer is lost may have taken place: the caller's record is then delivered again and
     /// meets its own guard.
     pub async fn commit(&self, attempted: &str, writes: Vec<Write>) -> Result<Committed, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let attempt = || async {
+            match self.try_commit(attempted, writes.clone()).await? {
+                Tried::Done => Ok(Committed::Done),
+                Tried::Refused { index, current } => Ok(Committed::Refused { index, current }),
+                Tried::Conflicted(_) => {
+                    let message = format!("could not {attempted}: another transaction was there");
+                    Err(Failure::transient(reason::CONFLICT, message))
+                }
+            }
+        };
+        Retry::default().run(deadline, attempt).await
+    }
+
+    /// One attempt at a commit.
+    pub(crate) async fn try_commit(
+        &self,
+        attempted: &str,
+        writes: Vec<Write>,
+    ) -> Result<Tried, Failure> {
         let items = writes
             .into_iter()
             .map(|write| write.into_item(attempted))
             .collect::<Result<Vec<_>, _>>()?;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        Retry::default()
-            .run(deadline, || self.transact(attempted, items.clone()))
-            .await
+        self.transact(attempted, items).await
     }
 
     async fn transact(
         &self,
         attempted: &str,
         items: Vec<TransactWriteItem>,
-    ) -> Result<Committed, Failure> {
+    ) -> Result<Tried, Failure> {
         let sent = self
             .client
             .transact_write_items()
@@ -323,7 +355,7 @@ impl Table {
             .send()
             .await;
         let error = match sent {
-            Ok(_) => return Ok(Committed::Done),
+            Ok(_) => return Ok(Tried::Done),
             Err(error) => error,
         };
         let SdkError::ServiceError(context) = &error else {
@@ -338,7 +370,7 @@ impl Table {
             .enumerate()
             .find(|(_, why)| why.code() == Some("ConditionalCheckFailed"));
         if let Some((index, why)) = refused {
-            return Ok(Committed::Refused {
+            return Ok(Tried::Refused {
                 index,
                 current: why.item().cloned(),
             });
@@ -365,13 +397,21 @@ impl Table {
                 format!("{message}: {}", detail.join("; ")),
             ));
         }
-        let code = context.err().code().unwrap_or_default();
-        let why = if codes
+        let conflicts = cancelled.cancellation_reasons().iter().enumerate();
+        let conflicts: Vec<usize> = conflicts
+            .filter(|(_, why)| why.code() == Some("TransactionConflict"))
+            .map(|(index, _)| index)
+            .collect();
+        let is_throttled = codes
             .iter()
-            .any(|c| c.contains("Throughput") || c.contains("Throttl"))
-        {
+            .any(|code| code.contains("Throughput") || code.contains("Throttl"));
+        if !conflicts.is_empty() && !is_throttled {
+            return Ok(Tried::Conflicted(conflicts));
+        }
+        let code = context.err().code().unwrap_or_default();
+        let why = if is_throttled {
             reason::THROTTLED
-        } else if codes.contains(&"TransactionConflict") || code.contains("Conflict") {
+        } else if code.contains("Conflict") {
             reason::CONFLICT
         } else {
             reason::SERVICE_UNAVAILABLE

@@ -28,6 +28,10 @@ mutations! {
     CONTRIBUTION_TWICE = "contribution-twice", "A contribution is added again when it is delivered again.";
     CONTRIBUTION_NOT_REPLACED = "contribution-not-replaced", "A new contribution is added without taking the former one away.";
     CONTRIBUTION_UNGUARDED = "contribution-unguarded", "A contribution is replaced without asking whether it is still what was read.";
+    LEDGER_UNCHECKED = "ledger-unchecked", "A writer of totals does not ask whether it still writes into the right generations.";
+    LEDGER_DIFFERENCE_ALONE = "ledger-difference-alone", "Where a contribution is not counted yet, only its change is added.";
+    LEDGER_EARLY_SWITCH = "ledger-early-switch", "Totals that are being built are read before they are whole.";
+    LEDGER_SOURCE_FIRST = "ledger-source-first", "A rebuild reads what a contribution is made of before it reads the contribution.";
     CREATE_TWICE = "create-twice", "A row that is created once is written again.";
     ARTEFACT_UNGUARDED = "artefact-unguarded", "An artefact is written whatever lies there.";
     CLAIM_UNFENCED = "claim-unfenced", "An older upload takes the document from a newer one.";
