@@ -13,6 +13,7 @@ use crate::{
     Cx, Delivery, DeliverySettings, Parking,
     handler::{Isolated, isolate},
     report::{Identity, Verdict},
+    together::{Early, Handled},
 };
 
 /// The moments of one invocation that matter.
@@ -45,8 +46,12 @@ pub(crate) struct Attempt<'a> {
     pub(crate) delivery: &'a Delivery,
     pub(crate) source: Source,
     pub(crate) message: &'a Message,
+    /// Its place in the batch.
+    pub(crate) position: usize,
     pub(crate) times: Times,
     pub(crate) invocation_trace: Option<&'a str>,
+    /// What was found out of records among others.
+    pub(crate) early: &'a Early,
 }
 
 impl Attempt<'_> {
@@ -60,13 +65,32 @@ impl Attempt<'_> {
         )
     }
 
-    /// Handles a record, whatever its handler does.
-    pub(crate) async fn record(&self, record: Arc<Record>) -> Verdict {
+    /// What the handler may know of a record that it handles until `limit`.
+    pub(crate) fn cx(&self, record: Arc<Record>, limit: Instant) -> Cx {
+        Cx {
+            attempt: self.message.attempt,
+            deadline: limit,
+            trace_id: self.trace_id(&record.id),
+            now: self.delivery.clock.now(),
+            record,
+        }
+    }
+
+    /// Handles the record at this place of the message, whatever its handler does; also says when that began.
+    pub(crate) async fn record(&self, place: usize, record: Arc<Record>) -> (Instant, Verdict) {
+        let early = self.early.take(self.position, place);
+        let now = early
+            .as_ref()
+            .map_or_else(Instant::now, |early| early.started);
+        (now, self.verdict(record, early).await)
+    }
+
+    async fn verdict(&self, record: Arc<Record>, early: Option<Handled>) -> Verdict {
         if matches!(record.payload, Payload::Test) {
             return Verdict::Done(Outcome::Ignored("a test event"));
         }
         let now = Instant::now();
-        if now >= self.times.stop_at {
+        if now >= self.times.stop_at && early.is_none() {
             return Verdict::Retry(Failure::transient(
                 reason::NO_TIME_LEFT,
                 "too little of the invocation's time was left to start the record",
@@ -74,14 +98,12 @@ impl Attempt<'_> {
         }
         let own_limit = now.checked_add(self.delivery.settings.record_time_limit);
         let limit = own_limit.map_or(self.times.stop_at, |own| own.min(self.times.stop_at));
-        let cx = Cx {
-            attempt: self.message.attempt,
-            deadline: limit,
-            trace_id: self.trace_id(&record.id),
-            now: self.delivery.clock.now(),
-            record,
+        let cx = self.cx(record, limit);
+        let result = match early {
+            Some(early) => early.result,
+            None => self.handle(&cx).await,
         };
-        let failure = match self.handle(&cx).await {
+        let failure = match result {
             Ok(outcome) => return Verdict::Done(outcome),
             Err(failure) => failure,
         };

@@ -22,7 +22,9 @@ use crate::{
     metrics,
     recorder::{Heard, Recorder, Wrapping},
     report::{Identity, ReasonReport, Verdict},
+    together::Early,
     visibility::retry_delay,
+    worker::held_back,
 };
 
 /// A worker with everything around it; shared, and without the worker's type.
@@ -178,7 +180,9 @@ impl Delivery {
         let wrapping = Wrapping::of(&event);
         let batch = open(&event).unwrap_or_else(|error| unopened(event, error));
         let lanes = lanes_of(&batch);
-        let run = |lane| self.run_lane(&batch, lane, times, invocation.trace_id.as_deref());
+        let trace = invocation.trace_id.as_deref();
+        let early = self.together(&batch, &lanes, times, trace).await;
+        let run = |lane| self.run_lane(&batch, lane, times, trace, &early);
         let ended: Vec<Vec<(usize, Ended)>> = futures::stream::iter(lanes.into_iter().map(run))
             .buffer_unordered(self.settings.concurrency.get())
             .collect()
@@ -230,6 +234,7 @@ impl Delivery {
         lane: Vec<usize>,
         times: Times,
         invocation_trace: Option<&str>,
+        early: &Early,
     ) -> Vec<(usize, Ended)> {
         let mut ended = Vec::with_capacity(lane.len());
         let mut held_for = None;
@@ -241,8 +246,10 @@ impl Delivery {
                 delivery: self,
                 source: batch.source,
                 message,
+                position,
                 times,
                 invocation_trace,
+                early,
             };
             let end = match held_for {
                 None => self.handle_message(&attempt).await,
@@ -268,12 +275,12 @@ impl Delivery {
             Err(failure) => ([].as_slice(), Some(failure)),
         };
         let mut failed_subjects: Vec<&str> = Vec::new();
-        for record in records {
-            let started = Instant::now();
-            let verdict = if failed_subjects.contains(&record.subject.as_str()) {
-                Verdict::Retry(held_back("an earlier record of its subject"))
+        for (place, record) in records.iter().enumerate() {
+            let (started, verdict) = if failed_subjects.contains(&record.subject.as_str()) {
+                let waits = held_back("an earlier record of its subject");
+                (Instant::now(), Verdict::Retry(waits))
             } else {
-                attempt.record(Arc::new(record.clone())).await
+                attempt.record(place, Arc::new(record.clone())).await
             };
             if matches!(verdict, Verdict::Retry(_)) {
                 failed_subjects.push(&record.subject);
@@ -447,10 +454,6 @@ fn lane_key(source: Source, message: &Message) -> Option<&str> {
             Some(&first.subject)
         }
     }
-}
-
-fn held_back(by: &str) -> Failure {
-    Failure::transient(reason::HELD_BACK, format!("{by} must be retried first"))
 }
 
 /// A failure lives in its message; what is parked needs its own.

@@ -1,22 +1,31 @@
 //! A worker without its type, run so that what it does wrong stays its own.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeSet, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use futures::FutureExt;
 use millrace_events::{Failure, Outcome};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{Cx, FromRecord, Worker, panics};
+use crate::{Cx, FromRecord, Worker, panics, worker::held_back};
+
+/// How the handling of one record ended.
+pub(crate) type Answer = Result<Outcome, Failure>;
 
 /// A worker whose event type is forgotten.
 #[async_trait]
 pub(crate) trait Handler: Send + Sync {
     fn name(&self) -> &'static str;
     async fn handle(&self, cx: &Cx) -> Result<Outcome, Failure>;
+    /// How many are handled together at most.
+    fn together(&self) -> usize;
+    /// An answer for each, or none for all of them.
+    async fn handle_together(&self, cxs: Vec<Cx>) -> Result<Vec<Answer>, Failure>;
     async fn give_up(&self, failure: &Failure, cx: &Cx) -> Result<(), Failure>;
     fn steps_aside(&self, failure: &Failure) -> bool;
 }
+
+const NOT_ITS_OWN: Outcome = Outcome::Ignored("not an event of this worker");
 
 pub(crate) fn erase<W: Worker>(worker: W) -> Arc<dyn Handler> {
     Arc::new(Erased(worker))
@@ -33,8 +42,45 @@ impl<W: Worker> Handler for Erased<W> {
     async fn handle(&self, cx: &Cx) -> Result<Outcome, Failure> {
         match W::Event::from_record(&cx.record)? {
             Some(event) => self.0.handle(event, cx).await,
-            None => Ok(Outcome::Ignored("not an event of this worker")),
+            None => Ok(NOT_ITS_OWN),
         }
+    }
+
+    fn together(&self) -> usize {
+        W::TOGETHER
+    }
+
+    async fn handle_together(&self, cxs: Vec<Cx>) -> Result<Vec<Answer>, Failure> {
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(cxs.len());
+        let mut events = Vec::with_capacity(cxs.len());
+        let mut failed: BTreeSet<String> = BTreeSet::new();
+        for cx in cxs {
+            let subject = &cx.record.subject;
+            answers.push(match W::Event::from_record(&cx.record) {
+                Ok(None) => Some(Ok(NOT_ITS_OWN)),
+                // What is behind one that failed is not handled here.
+                _ if failed.contains(subject) => Some(Err(held_back("an earlier record"))),
+                Err(failure) => {
+                    failed.insert(subject.clone());
+                    Some(Err(failure))
+                }
+                Ok(Some(event)) => {
+                    events.push((event, cx));
+                    None
+                }
+            });
+        }
+        if events.is_empty() {
+            return Ok(answers.into_iter().flatten().collect());
+        }
+        let mut told = self.0.handle_together(events).await?.into_iter();
+        let answers = answers
+            .into_iter()
+            .map(|answer| answer.or_else(|| told.next()));
+        // One too few or too many shows in their number.
+        let mut answers: Vec<Answer> = answers.flatten().collect();
+        answers.extend(told);
+        Ok(answers)
     }
 
     async fn give_up(&self, failure: &Failure, cx: &Cx) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ mod parking;
 pub mod recorder;
 mod report;
 mod settings;
+mod together;
 mod visibility;
 mod ways;
 pub mod worker;

@@ -1,8 +1,8 @@
 //! The worker: what happens when an event arrives.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use millrace_events::{Failure, Outcome, Payload, Record, RowChange};
+use millrace_events::{Failure, Outcome, Payload, Record, RowChange, reason};
 use time::OffsetDateTime;
 
 /// What turns one kind of event into durable effects.
@@ -23,6 +23,37 @@ pub trait Worker: Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
+    /// How many records of a batch are handled together at most; 1: each alone.
+    const TOGETHER: usize = 1;
+
+    /// Turns several events into their effects, with an answer for each, in their order: for workers that need fewer requests for
+    /// many than for each alone. May be called with any part of them again, or with one alone by [`Worker::handle`]: when
+    /// this fails as a whole, panics or takes too long, each is handled alone.
+    ///
+    /// Events of one subject are in its order. Once one of them fails, those behind it must not take effect here, and the answer for
+    /// them does not count: they are handled alone when their turn comes.
+    fn handle_together(
+        &self,
+        events: Vec<(Self::Event, Cx)>,
+    ) -> impl Future<Output = Result<Vec<Result<Outcome, Failure>>, Failure>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(events.len());
+            let mut failed: BTreeSet<String> = BTreeSet::new();
+            for (event, cx) in events {
+                let answer = if failed.contains(&cx.record.subject) {
+                    Err(held_back("an earlier record of its subject"))
+                } else {
+                    self.handle(event, &cx).await
+                };
+                if answer.is_err() {
+                    failed.insert(cx.record.subject.clone());
+                }
+                answers.push(answer);
+            }
+            Ok(answers)
+        }
+    }
+
     /// Whether a record waits in the worker's own queue after this failure, which is transient: something that the worker stands on is
     /// down, perhaps for long. A stream then goes on without the record, which comes back from the queue, later and
     /// later, and for much longer than after other failures. So it may be handled after newer ones of its subject: for
@@ -42,6 +73,11 @@ pub trait Worker: Send + Sync + 'static {
         let _ = (event, failure, cx);
         std::future::ready(Ok(()))
     }
+}
+
+/// That something must be retried first.
+pub(crate) fn held_back(by: &str) -> Failure {
+    Failure::transient(reason::HELD_BACK, format!("{by} must be retried first"))
 }
 
 /// Takes from a record what a worker listens to.

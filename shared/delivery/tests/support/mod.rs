@@ -50,6 +50,8 @@ pub enum Step {
     GiveUpPermanent,
     GiveUpPanic,
     GiveUpHang,
+    /// Applied, but together with others all of them fail.
+    FailAll,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,8 @@ pub struct Seen {
     pub ended: Mutex<Vec<String>>,
     pub given_up: Mutex<Vec<(String, &'static str)>>,
     pub traces: Mutex<Vec<String>>,
+    /// Ids of those that were handled together.
+    pub together: Mutex<Vec<Vec<String>>>,
     running: AtomicUsize,
     pub most_at_once: AtomicUsize,
 }
@@ -92,7 +96,7 @@ impl Worker for Scripted {
         self.seen.running.fetch_sub(1, Ordering::SeqCst);
         self.seen.ended.lock().unwrap().push(record.id.clone());
         match step {
-            Step::Apply | Step::Take(_) | Step::Hang => Ok(Outcome::Applied),
+            Step::Apply | Step::Take(_) | Step::Hang | Step::FailAll => Ok(Outcome::Applied),
             Step::Already => Ok(Outcome::Already),
             Step::Supersede => Ok(Outcome::Superseded),
             Step::Ignore => Ok(Outcome::Ignored("as the script says")),
@@ -136,6 +140,53 @@ impl Worker for Scripted {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The same worker, for several records together: a panic or a hang befalls all of them.
+pub struct Together(Scripted);
+
+impl Worker for Together {
+    const NAME: &'static str = Scripted::NAME;
+    const TOGETHER: usize = 5;
+    type Event = Record;
+
+    async fn handle(&self, record: Record, cx: &Cx) -> Result<Outcome, Failure> {
+        self.0.handle(record, cx).await
+    }
+
+    async fn handle_together(
+        &self,
+        events: Vec<(Record, Cx)>,
+    ) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
+        let ids = events.iter().map(|(record, _)| record.id.clone());
+        self.0.seen.together.lock().unwrap().push(ids.collect());
+        let mut answers: Vec<Result<Outcome, Failure>> = Vec::new();
+        let mut failed = BTreeSet::new();
+        for (record, cx) in events {
+            let subject = record.subject.clone();
+            if failed.contains(&subject) {
+                answers.push(Err(Failure::permanent(reason::ENCRYPTED, "not looked at")));
+                continue;
+            }
+            if (self.0.script)(&record) == Step::FailAll {
+                return Err(Failure::transient(reason::CONFLICT, "all of it"));
+            }
+            let answer = self.0.handle(record, &cx).await;
+            if answer.is_err() {
+                failed.insert(subject);
+            }
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn steps_aside(failure: &Failure) -> bool {
+        Scripted::steps_aside(failure)
+    }
+
+    async fn give_up(&self, record: Record, failure: &Failure, cx: &Cx) -> Result<(), Failure> {
+        self.0.give_up(record, failure, cx).await
     }
 }
 
@@ -192,6 +243,8 @@ pub struct Bench {
     pub parking: Arc<FakeParking>,
     pub visibility: Arc<FakeVisibility>,
     pub counts: Arc<CountingSink>,
+    /// Whether the worker handles several records together.
+    pub is_together: bool,
 }
 
 pub fn settings() -> DeliverySettings {
@@ -206,18 +259,31 @@ pub fn bench(script: impl Fn(&Record) -> Step + Send + Sync + 'static) -> Bench 
     bench_with(settings(), script)
 }
 
+/// A bench whose worker handles several records together.
+pub fn bench_together(script: impl Fn(&Record) -> Step + Send + Sync + 'static) -> Bench {
+    build(settings(), script, Together)
+}
+
 pub fn bench_with(
     settings: DeliverySettings,
     script: impl Fn(&Record) -> Step + Send + Sync + 'static,
+) -> Bench {
+    build(settings, script, |scripted| scripted)
+}
+
+fn build<W: Worker>(
+    settings: DeliverySettings,
+    script: impl Fn(&Record) -> Step + Send + Sync + 'static,
+    worker: impl FnOnce(Scripted) -> W,
 ) -> Bench {
     let seen = Arc::new(Seen::default());
     let parking = Arc::new(FakeParking::default());
     let visibility = Arc::new(FakeVisibility::default());
     let counts = Arc::new(CountingSink::default());
-    let worker = Scripted {
+    let worker = worker(Scripted {
         script: Box::new(script),
         seen: Arc::clone(&seen),
-    };
+    });
     let clock = Arc::new(ManualClock::at(1_795_169_730_000));
     let delivery = Delivery::new(worker, settings, parking.clone(), visibility.clone(), clock)
         .with_metrics(counts.clone());
@@ -227,6 +293,7 @@ pub fn bench_with(
         parking,
         visibility,
         counts,
+        is_together: W::TOGETHER > 1,
     }
 }
 
