@@ -10,7 +10,7 @@ mod lambda;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use millrace_cloud::{Fault, chance};
-use millrace_tests::{State, World, stream_workers};
+use millrace_tests::{Listening, State, World, listening};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
@@ -158,13 +158,13 @@ enum Action {
     Step,
     Finish,
     Deliver,
-    Stream(&'static str),
+    Stream(Listening),
     Again,
     LetGo,
     Sleep,
     Wake,
     Crash,
-    Stall(&'static str),
+    Stall(Listening),
     Expire,
     Repeat,
     Replay,
@@ -178,7 +178,7 @@ struct Simulation<'a> {
     scene: Box<dyn Scene>,
     taken: usize,
     hands: BTreeMap<&'static str, Vec<Message>>,
-    shards: BTreeMap<&'static str, Shard>,
+    shards: BTreeMap<Listening, Shard>,
     again: Vec<Again>,
     running: Vec<Running>,
     seen: Vec<(&'static str, Value)>,
@@ -206,9 +206,9 @@ impl<'a> Simulation<'a> {
                 .iter()
                 .map(|worker| (*worker, Vec::new()))
                 .collect(),
-            shards: stream_workers()
-                .filter(|worker| workers.contains(worker))
-                .map(|worker| (worker, Shard::default()))
+            shards: listening()
+                .filter(|stream| workers.contains(&stream.worker))
+                .map(|stream| (stream, Shard::default()))
                 .collect(),
             again: Vec::new(),
             running: Vec::new(),

@@ -8,13 +8,16 @@ use millrace_cloud::{Arbiter, Call, Fault};
 use millrace_documents::Document;
 use serde_json::{Value, json};
 
-use crate::{State, World, world::stream_workers};
+use crate::{Listening, State, World, listening};
 
 /// So many documents' rows are overwritten, and as many others' removed: batches of several subjects for either listener.
 const DOCUMENTS: u8 = 3;
 
 /// So many jobs are posted and completed, and as many users, responses and candidates written.
 const JOBS: u8 = 3;
+
+/// So many creators are synced.
+const CREATORS: u8 = 3;
 
 /// Every service has too much to do.
 struct Overloaded;
@@ -32,9 +35,10 @@ pub async fn run() -> Vec<String> {
     let calm = world_with_batches().await;
     calm.quiet().await;
     let calm = State::of(&calm).await;
-    for worker in stream_workers() {
+    for stream in listening() {
+        let worker = stream.worker;
         let world = world_with_batches().await;
-        match first_overloaded(&world, worker).await {
+        match first_overloaded(&world, stream).await {
             Ok(()) => {
                 world.quiet().await;
                 let differences = State::of(&world).await.differences(&calm);
@@ -51,9 +55,10 @@ pub async fn run() -> Vec<String> {
 }
 
 /// Delivers a worker's batch while everything is overloaded, and then, as Lambda does, from the record that it named on.
-async fn first_overloaded(world: &World, worker: &'static str) -> Result<(), String> {
-    let Some((event, last)) = world.stream_event(worker).await else {
-        return Err("there is no batch".to_owned());
+async fn first_overloaded(world: &World, stream: Listening) -> Result<(), String> {
+    let worker = stream.worker;
+    let Some((event, last)) = world.event_of(stream).await else {
+        return Err(format!("there is no batch of {}", stream.table));
     };
     world.tap.obey(Arc::new(Overloaded));
     let report = world.deliver(worker, &event).await;
@@ -70,7 +75,7 @@ async fn first_overloaded(world: &World, worker: &'static str) -> Result<(), Str
     if report.response["batchItemFailures"] != json!([]) {
         return Err(format!("it fails calmly: {}", report.response));
     }
-    world.checkpoint(worker, last);
+    world.checkpoint(last);
     Ok(())
 }
 
@@ -106,6 +111,9 @@ async fn world_with_batches() -> World {
         });
         put(&world, &world.names.jobs.users, &row);
         put_candidate(&world, number);
+    }
+    for number in 0..CREATORS {
+        put_creator(&world, number);
     }
     for number in 0..DOCUMENTS {
         // The upload's own write of the row comes late and takes away what the workers wrote.
@@ -143,6 +151,15 @@ fn put_candidate(world: &World, number: u8) {
         "scoredAt": {"S": "2026-11-21T03:00:00.000Z"},
     });
     put(world, &world.names.jobs.candidates, &row);
+}
+
+fn put_creator(world: &World, number: u8) {
+    let statistics = json!({"M": {"subscribers": {"N": "48200"}, "engagementRate": {"N": "4.2"}}});
+    let row = json!({
+        "PK": {"S": format!("CREATOR#c-{number}")}, "SK": {"S": "PLATFORM#youtube#UC1"}, "category": {"S": "카페"},
+        "region": {"S": "서울 마포구"}, "statistics": statistics, "status": {"S": "inactive"},
+    });
+    put(world, &world.names.marketing.creators, &row);
 }
 
 fn put(world: &World, table: &str, row: &Value) {

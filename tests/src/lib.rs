@@ -19,4 +19,6 @@ mod world;
 pub use state::{DeadLetter, State, dead_letters};
 pub use tapped_index::{Indexed, TappedIndex};
 pub use tapped_points::{IndexedPoint, TappedPoints};
-pub use world::{NOW, Pending, TEMPLATE, World, has_failed, settings_of, stream_workers, workers};
+pub use world::{
+    Listening, NOW, Pending, Seen, TEMPLATE, World, has_failed, listening, settings_of, workers,
+};

@@ -86,17 +86,36 @@ fn queues(worker: &str) -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The workers that listen to a stream, in the template's order.
-pub fn stream_workers() -> impl Iterator<Item = &'static str> {
-    workers().filter(|worker| table(worker).is_some())
+/// A stream of a table that a worker listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listening {
+    /// Who listens.
+    pub worker: &'static str,
+    /// Whose stream.
+    pub table: &'static str,
 }
 
-/// The table whose stream a worker listens to.
-fn table(worker: &str) -> Option<&'static str> {
-    mappings(worker).find_map(|mapping| match mapping {
-        Mapping::Stream(mapping) => Some(mapping.table.as_str()),
+/// Every stream that a worker listens to, in the template's order.
+pub fn listening() -> impl Iterator<Item = Listening> {
+    workers().flat_map(streams)
+}
+
+/// The streams that a worker listens to.
+fn streams(worker: &'static str) -> impl Iterator<Item = Listening> {
+    mappings(worker).filter_map(move |mapping| match mapping {
+        Mapping::Stream(mapping) => Some(Listening {
+            worker,
+            table: &mapping.table,
+        }),
         Mapping::Queue(_) => None,
     })
+}
+
+/// How far a worker has seen a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    stream: Listening,
+    sequence: String,
 }
 
 /// Whether something of what was delivered must be delivered again.
@@ -142,7 +161,7 @@ pub struct World {
     pub observer: Products,
     /// The loops, behind the tap.
     pub deliveries: BTreeMap<&'static str, Arc<Delivery>>,
-    streams: Mutex<BTreeMap<&'static str, String>>,
+    streams: Mutex<BTreeMap<Listening, String>>,
     /// What a subscriber of all topics has heard so far.
     pub(crate) heard: Mutex<Heard>,
 }
@@ -349,26 +368,45 @@ impl World {
             .await;
     }
 
-    /// What a stream worker has not seen yet, as one event; `None` when there is nothing.
-    pub async fn stream_event(&self, worker: &'static str) -> Option<(Value, String)> {
-        let after = self.streams.lock().unwrap().get(worker).cloned();
-        let table = table(worker)?;
+    /// What a worker has not seen yet of the first of its streams that has anything, as one event; `None` when there is nothing.
+    pub async fn stream_event(&self, worker: &'static str) -> Option<(Value, Seen)> {
+        for stream in streams(worker) {
+            if let Some(event) = self.event_of(stream).await {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// The same of each of its streams: an event each.
+    pub async fn stream_events(&self, worker: &'static str) -> Vec<(Value, Seen)> {
+        let mut events = Vec::new();
+        for stream in streams(worker) {
+            events.extend(self.event_of(stream).await);
+        }
+        events
+    }
+
+    /// The same of one stream.
+    pub async fn event_of(&self, stream: Listening) -> Option<(Value, Seen)> {
+        let after = self.streams.lock().unwrap().get(&stream).cloned();
         let records = self
             .services()
             .dynamo
-            .stream_records(table, after.as_deref(), 100)
+            .stream_records(stream.table, after.as_deref(), 100)
             .await
             .unwrap();
-        let last = records.last()?["dynamodb"]["SequenceNumber"]
+        let sequence = records.last()?["dynamodb"]["SequenceNumber"]
             .as_str()
             .unwrap()
             .to_owned();
-        Some((json!({"Records": records}), last))
+        Some((json!({"Records": records}), Seen { stream, sequence }))
     }
 
-    /// Says that a stream worker has seen everything up to here.
-    pub fn checkpoint(&self, worker: &'static str, sequence: String) {
-        self.streams.lock().unwrap().insert(worker, sequence);
+    /// Says that a worker has seen everything of a stream up to here.
+    pub fn checkpoint(&self, seen: Seen) {
+        let mut streams = self.streams.lock().unwrap();
+        streams.insert(seen.stream, seen.sequence);
     }
 
     /// Does with a message what Lambda does after its delivery: deletes it, or lets it come again.
@@ -392,12 +430,11 @@ impl World {
             }
         }
         for worker in awake() {
-            let Some((event, last)) = self.stream_event(worker).await else {
-                continue;
-            };
-            moved = true;
-            if !has_failed(&self.deliver(worker, &event).await) {
-                self.checkpoint(worker, last);
+            for (event, seen) in self.stream_events(worker).await {
+                moved = true;
+                if !has_failed(&self.deliver(worker, &event).await) {
+                    self.checkpoint(seen);
+                }
             }
         }
         moved
@@ -411,8 +448,8 @@ impl World {
             }
         }
         for worker in workers() {
-            while let Some((_, last)) = self.stream_event(worker).await {
-                self.checkpoint(worker, last);
+            while let Some((_, seen)) = self.stream_event(worker).await {
+                self.checkpoint(seen);
             }
         }
     }

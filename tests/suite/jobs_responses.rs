@@ -68,7 +68,7 @@ async fn happened(world: &World, over: bool) -> Vec<(&'static str, Value)> {
         for record in event["Records"].as_array().unwrap() {
             events.push((worker, json!({"Records": [record]})));
         }
-        world.checkpoint(worker, last);
+        world.checkpoint(last);
     }
     events
 }

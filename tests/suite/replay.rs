@@ -21,7 +21,7 @@ async fn record(world: &World) -> Vec<(&'static str, Value)> {
         for worker in workers() {
             while let Some((event, last)) = world.stream_event(worker).await {
                 world.deliver(worker, &event).await;
-                world.checkpoint(worker, last);
+                world.checkpoint(last);
                 seen.push((worker, event));
             }
         }

@@ -6,6 +6,7 @@
 //! knows the AWS SDK.
 
 pub mod envelope;
+pub mod fields;
 pub mod mutation;
 pub mod outcome;
 pub mod parked;

@@ -46,6 +46,7 @@ mutations! {
     REMOVAL_WITHOUT_TOMBSTONE = "removal-without-tombstone", "A removal leaves no tombstone.";
     REMOVAL_UNGUARDED = "removal-unguarded", "A late removal takes away what a newer upload made.";
     OVERWRITTEN_ROW_IGNORED = "overwritten-row-ignored", "A row that the platform wrote over stays as it is.";
+    DERIVED_FROM_OLD = "derived-from-old", "What is derived is written although what it was derived from has changed.";
     PARK_LOST = "park-lost", "A record counts as parked before it is in the dead-letter queue.";
     PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
     RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";

@@ -36,12 +36,12 @@ impl Simulation<'_> {
         if room && self.again.iter().any(|again| !again.busy) {
             can.push((4, Action::Again));
         }
-        for (worker, shard) in &self.shards {
+        for (stream, shard) in &self.shards {
             if shard.owner.is_none() && shard.checkpoint < shard.records.len() && room {
-                can.push((6, Action::Stream(worker)));
+                can.push((6, Action::Stream(*stream)));
             }
             if shard.owner.is_some() && trouble.sleepers {
-                can.push((1, Action::Stall(worker)));
+                can.push((1, Action::Stall(*stream)));
             }
         }
         if trouble.sleepers && self.hands.values().flatten().any(|message| message.busy) {
@@ -125,7 +125,7 @@ impl Simulation<'_> {
                 "-- what was still to be done".to_owned()
             }
             Action::Deliver => self.deliver(),
-            Action::Stream(worker) => self.deliver_stream(worker),
+            Action::Stream(stream) => self.deliver_stream(stream),
             Action::Again => self.deliver_again(),
             Action::LetGo => {
                 let awake = self.gate.awake();
@@ -171,11 +171,14 @@ impl Simulation<'_> {
                 self.hand_back(&running.source, running.worker, running.number);
                 name
             }
-            Action::Stall(worker) => {
-                let shard = self.shards.get_mut(worker).unwrap();
+            Action::Stall(stream) => {
+                let shard = self.shards.get_mut(&stream).unwrap();
                 shard.owner = None;
                 self.run.sleepers += 1;
-                format!("~~ {worker}'s batch is given to another invocation")
+                format!(
+                    "~~ {}'s batch is given to another invocation",
+                    stream.worker
+                )
             }
             Action::Expire => {
                 let hands = self.hands.values_mut().flatten();

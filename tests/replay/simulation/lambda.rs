@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use millrace_delivery::{Invocation, Report};
-use millrace_tests::Pending;
+use millrace_tests::{Listening, Pending};
 use rand::{Rng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
@@ -33,7 +33,11 @@ pub(super) struct Shard {
 
 pub(super) enum Source {
     Queue(Vec<usize>),
-    Shard { from: usize, to: usize },
+    Shard {
+        stream: Listening,
+        from: usize,
+        to: usize,
+    },
     Again(usize),
 }
 
@@ -99,14 +103,14 @@ impl Simulation<'_> {
     /// Takes what the stream has, with the time by the world's clock: the embedded stream has the machine's.
     pub(super) async fn read_streams(&mut self) {
         let now = self.world.now().unix_timestamp();
-        for (worker, shard) in &mut self.shards {
-            while let Some((event, last)) = self.world.stream_event(worker).await {
+        for (stream, shard) in &mut self.shards {
+            while let Some((event, last)) = self.world.event_of(*stream).await {
                 for record in event["Records"].as_array().unwrap() {
                     let mut record = record.clone();
                     record["dynamodb"]["ApproximateCreationDateTime"] = json!(now);
                     shard.records.push(record);
                 }
-                self.world.checkpoint(worker, last);
+                self.world.checkpoint(last);
             }
         }
     }
@@ -174,19 +178,20 @@ impl Simulation<'_> {
         format!(">> {worker} #{number} {name}")
     }
 
-    pub(super) fn deliver_stream(&mut self, worker: &'static str) -> String {
+    pub(super) fn deliver_stream(&mut self, stream: Listening) -> String {
         let size = if self.plan.trouble.overlap {
             self.chance.random_range(1..=4)
         } else {
             1
         };
-        let shard = &self.shards[worker];
+        let worker = stream.worker;
+        let shard = &self.shards[&stream];
         let from = shard.checkpoint;
         let to = shard.records.len().min(from + size);
         let event = json!({"Records": shard.records[from..to]});
         self.seen.push((worker, event.clone()));
-        let number = self.start(worker, event, Source::Shard { from, to });
-        self.shards.get_mut(worker).unwrap().owner = Some(number);
+        let number = self.start(worker, event, Source::Shard { stream, from, to });
+        self.shards.get_mut(&stream).unwrap().owner = Some(number);
         format!(">> {worker} #{number} {from}..{to}")
     }
 
@@ -228,8 +233,8 @@ impl Simulation<'_> {
                 .collect();
             match &running.source {
                 Source::Queue(numbers) => self.answer_queue(running.worker, numbers, &failed).await,
-                Source::Shard { from, to } => {
-                    let shard = self.shards.get_mut(running.worker).unwrap();
+                Source::Shard { stream, from, to } => {
+                    let shard = self.shards.get_mut(stream).unwrap();
                     if shard.owner != Some(running.number) {
                         continue;
                     }
@@ -281,8 +286,8 @@ impl Simulation<'_> {
                     message.busy = false;
                 }
             }
-            Source::Shard { .. } => {
-                let shard = self.shards.get_mut(worker).unwrap();
+            Source::Shard { stream, .. } => {
+                let shard = self.shards.get_mut(stream).unwrap();
                 if shard.owner == Some(invocation) {
                     shard.owner = None;
                 }

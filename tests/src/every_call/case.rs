@@ -5,7 +5,7 @@ use millrace_delivery::Report;
 use serde_json::{Value, json};
 
 use super::stories::{Story, Told};
-use crate::{Pending, State, World, dead_letters, fixtures::Recorded, has_failed};
+use crate::{Pending, Seen, State, World, dead_letters, fixtures::Recorded, has_failed};
 
 /// More deliveries of one event than any fault can ask for.
 const DELIVERIES: usize = 10;
@@ -25,8 +25,8 @@ enum Item {
     Hand(Value),
     /// A message in the worker's queue.
     Queued(Pending),
-    /// What the stream has for the worker, up to a sequence number.
-    Streamed(Value, String),
+    /// What the stream has for the worker, up to a place.
+    Streamed(Value, Seen),
 }
 
 impl Item {
@@ -92,8 +92,8 @@ impl Case {
                 for pending in world.receive_for(worker).await {
                     items.push(Item::Queued(pending));
                 }
-                if let Some((event, last)) = world.stream_event(worker).await {
-                    items.push(Item::Streamed(event, last));
+                for (event, seen) in world.stream_events(worker).await {
+                    items.push(Item::Streamed(event, seen));
                 }
                 items
             }
@@ -177,7 +177,7 @@ impl Case {
             (Item::Streamed(..), None) => None,
             (Item::Streamed(_, last), Some(report)) => {
                 if !has_failed(&report) {
-                    world.checkpoint(self.worker(), last.clone());
+                    world.checkpoint(last.clone());
                 }
                 None
             }

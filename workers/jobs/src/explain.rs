@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::{
     candidates::{Candidate, State},
     context::Jobs,
-    fields::Fields,
+    fields::{Fields, JobFields as _},
     profiles::Profile,
     progress::{Progress, Stage},
     rows::item_of,

@@ -15,7 +15,7 @@ use millrace_vectors::{Embedding, Field, Fields as PointFields, ModelId, Point, 
 
 use crate::{
     attributes::{bytes, count, millis, number, text},
-    fields::{Fields, malformed},
+    fields::{Fields, JobFields as _, malformed},
     rows::{Employee, RateRange, Ratings, item_of},
     scoring::{bad_share, field},
 };

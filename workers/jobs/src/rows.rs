@@ -8,7 +8,7 @@ use millrace_events::{Failure, Item, reason};
 use millrace_vectors::{ModelId, content_hash};
 use time::OffsetDateTime;
 
-use crate::fields::{Fields, invalid_rate, malformed};
+use crate::fields::{Fields, JobFields as _, invalid_rate, malformed};
 
 /// So many characters of a text are embedded.
 const EMBEDDED_CHARACTERS: usize = 20_000;

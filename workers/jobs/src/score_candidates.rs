@@ -10,7 +10,7 @@ use crate::{
     attributes::{bytes, map, text},
     candidates::Round,
     context::{JOB_CACHED, Jobs},
-    fields::{Fields, malformed},
+    fields::{Fields, JobFields as _, malformed},
     notice::JobSaid,
     profiles::KEYS_PER_READ,
     progress::{Claim, Claimed, Counts, Held, Stage},

@@ -9,6 +9,7 @@ use millrace_cloud::{Clients, Clock, SettingError, Settings};
 use millrace_delivery::{Delivery, DeliverySettings, Ways};
 use millrace_documents::Documents;
 use millrace_jobs::Jobs;
+use millrace_marketing::Marketing;
 use millrace_text::Extractor;
 use millrace_vectors::{Embedder, PointIndex, VectorIndex, settings as vectors};
 use thiserror::Error;
@@ -39,6 +40,8 @@ pub struct Names {
     pub documents: millrace_documents::Names,
     /// Those of the jobs product.
     pub jobs: millrace_jobs::Names,
+    /// Those of the marketing product.
+    pub marketing: millrace_marketing::Names,
 }
 
 impl Names {
@@ -50,6 +53,7 @@ impl Names {
         Ok(Self {
             documents: millrace_documents::Names::from_settings(settings)?,
             jobs: millrace_jobs::Names::from_settings(settings)?,
+            marketing: millrace_marketing::Names::from_settings(settings)?,
         })
     }
 }
@@ -66,6 +70,9 @@ pub enum SetupError {
     /// The jobs product.
     #[error("could not set up the jobs product")]
     Jobs(#[from] millrace_jobs::SetupError),
+    /// The marketing product.
+    #[error("could not set up the marketing product")]
+    Marketing(#[from] SettingError),
 }
 
 /// Every product, set up in one place.
@@ -73,6 +80,7 @@ pub enum SetupError {
 pub struct Products {
     documents: Documents,
     jobs: Jobs,
+    marketing: Marketing,
 }
 
 impl Products {
@@ -92,8 +100,12 @@ impl Products {
             clock: place.clock.clone(),
         };
         let jobs = millrace_jobs::registry::Place {
-            clients: place.clients,
+            clients: place.clients.clone(),
             profiles: place.profiles,
+            clock: place.clock.clone(),
+        };
+        let marketing = millrace_marketing::context::Place {
+            clients: place.clients,
             clock: place.clock,
         };
         let documents =
@@ -101,6 +113,7 @@ impl Products {
         Ok(Self {
             documents: documents.await?,
             jobs: millrace_jobs::registry::jobs_with(settings, jobs, embedder).await?,
+            marketing: Marketing::new(settings, marketing)?,
         })
     }
 
@@ -113,10 +126,13 @@ impl Products {
     ) -> Option<Delivery> {
         use millrace_documents::registry as documents;
         use millrace_jobs::registry as jobs;
+        use millrace_marketing::registry as marketing;
 
-        let (own, same) = (self.documents.clone(), settings.clone());
-        documents::delivery(worker, own, ways.clone(), same)
-            .or_else(|| jobs::delivery(worker, self.jobs.clone(), ways, settings))
+        let same = || (ways.clone(), settings.clone());
+        let (first, second) = (same(), same());
+        documents::delivery(worker, self.documents.clone(), first.0, first.1)
+            .or_else(|| jobs::delivery(worker, self.jobs.clone(), second.0, second.1))
+            .or_else(|| marketing::delivery(worker, self.marketing.clone(), ways, settings))
     }
 
     /// What subjects are now, by those who know.
@@ -133,6 +149,11 @@ impl Products {
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
     }
+
+    /// The marketing product.
+    pub fn marketing(&self) -> &Marketing {
+        &self.marketing
+    }
 }
 
 /// The workers of all products, by name.
@@ -140,6 +161,7 @@ pub fn workers() -> impl Iterator<Item = &'static str> {
     millrace_documents::WORKERS
         .into_iter()
         .chain(millrace_jobs::WORKERS)
+        .chain(millrace_marketing::WORKERS)
 }
 
 /// Words in events that tell nothing of anybody, of all products: redaction leaves them as they are.
@@ -147,6 +169,7 @@ pub fn public_words() -> Vec<&'static str> {
     [
         millrace_documents::keys::PUBLIC_WORDS,
         millrace_jobs::registry::PUBLIC_WORDS,
+        millrace_marketing::registry::PUBLIC_WORDS,
     ]
     .concat()
 }

@@ -1,0 +1,18 @@
+//! The marketing product: stores are matched with creators, people move the matches along, and campaigns and figures follow.
+//!
+//! The platform writes stores, creators, matches and campaigns, whole rows at a time; the workers listen to those tables'
+//! streams. What Millrace knows of a match beyond the platform's row is in a row of its own, where the fence is too: a
+//! platform's write replaces a whole row and a match expires, and a fence in it would be gone.
+
+pub mod attributes;
+pub mod classify_creator;
+pub mod context;
+pub mod creators;
+mod derive;
+pub mod progress;
+pub mod registry;
+pub mod words;
+pub mod workflow;
+
+pub use context::{Marketing, Names};
+pub use registry::WORKERS;
