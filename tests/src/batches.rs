@@ -16,7 +16,7 @@ const DOCUMENTS: u8 = 3;
 /// So many jobs are posted and completed, and as many users, responses and candidates written.
 const JOBS: u8 = 3;
 
-/// So many creators are synced.
+/// So many creators and stores are synced, and matches made of them.
 const CREATORS: u8 = 3;
 
 /// Every service has too much to do.
@@ -114,6 +114,8 @@ async fn world_with_batches() -> World {
     }
     for number in 0..CREATORS {
         put_creator(&world, number);
+        put_store(&world, number);
+        put_match(&world, number);
     }
     for number in 0..DOCUMENTS {
         // The upload's own write of the row comes late and takes away what the workers wrote.
@@ -160,6 +162,22 @@ fn put_creator(world: &World, number: u8) {
         "region": {"S": "서울 마포구"}, "statistics": statistics, "status": {"S": "inactive"},
     });
     put(world, &world.names.marketing.creators, &row);
+}
+
+fn put_store(world: &World, number: u8) {
+    let row = json!({
+        "PK": {"S": format!("STORE#s-{number}")}, "SK": {"S": "PROFILE#2026-11-21T03:00:00.000Z"},
+        "primaryCategory": {"S": "카페"}, "priceAnalysis": {"M": {"averagePrice": {"N": "9000"}}}, "status": {"S": "inactive"},
+    });
+    put(world, &world.names.marketing.stores, &row);
+}
+
+fn put_match(world: &World, number: u8) {
+    let row = json!({
+        "PK": {"S": format!("MATCH#m-{number}")}, "SK": {"S": format!("STORE#s-{number}#CREATOR#c-{number}")},
+        "status": {"S": "PENDING"}, "matchScore": {"N": "87.5"},
+    });
+    put(world, &world.names.marketing.matches, &row);
 }
 
 fn put(world: &World, table: &str, row: &Value) {

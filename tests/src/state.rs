@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Attributes that count or time the writing itself.
-const OF_WRITING: [&str; 2] = ["updatedAt", "revision"];
+const OF_WRITING: [&str; 3] = ["updatedAt", "revision", "projectedRevision"];
 
 /// Rows, objects, entries of the indexes, notifications and dead letters, in a form that compares. Times and counts of writing are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ impl State {
             objects,
             entries: world.index.entries().await,
             points: world.points.entries().await,
-            notifications: heard(world).await,
+            notifications: without_versions(heard(world).await),
             letters,
         }
     }
@@ -144,9 +144,20 @@ fn rows_of(world: &World, table: &Table) -> Vec<(String, Value)> {
             row.as_object_mut().unwrap().remove(attribute);
         }
         let key: Vec<String> = keys.iter().map(|key| row[key].to_string()).collect();
+        sort_sets(&mut row);
         (format!("{}/{}", table.name, key.join("/")), row)
     })
     .collect()
+}
+
+/// Sets of texts have no order.
+fn sort_sets(row: &mut Value) {
+    let values = row.as_object_mut().into_iter().flatten();
+    for (_, value) in values {
+        if let Some(texts) = value.get_mut("SS").and_then(Value::as_array_mut) {
+            texts.sort_by_key(Value::to_string);
+        }
+    }
 }
 
 /// A place in the history of a subject: a stream's label and a sequence number of 40 digits.
@@ -190,6 +201,42 @@ fn each_version(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
             .for_each(|entry| each_version(entry, visit)),
         _ => {}
     }
+}
+
+/// The id of a match's step is made from a version, which differs from world to world: here it is match, state and time, and the
+/// rank among those that have the same.
+fn without_versions(
+    heard: BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut renamed = BTreeMap::new();
+    for (id, forms) in heard {
+        let Some(step) = forms.first().and_then(|form| step_of(form)) else {
+            renamed.insert(id, forms);
+            continue;
+        };
+        let mut rank = 0;
+        while renamed.contains_key(&format!("{step} {rank}")) {
+            rank += 1;
+        }
+        let name = format!("{step} {rank}");
+        let forms = forms.iter().map(|form| form.replace(&id, &name));
+        let forms = forms.collect();
+        renamed.insert(name, forms);
+    }
+    renamed
+}
+
+/// Match, state and time of the step that a message tells of.
+fn step_of(form: &str) -> Option<String> {
+    let (_, body) = form.split_once("} {")?;
+    let body: Value = serde_json::from_str(&format!("{{{body}")).ok()?;
+    let word = |name: &str| body[name].as_str().map(str::to_owned);
+    Some(format!(
+        "step {} {} {}",
+        word("matchId")?,
+        word("status")?,
+        word("at")?
+    ))
 }
 
 /// A message in a dead-letter queue, received.

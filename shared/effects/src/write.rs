@@ -109,6 +109,14 @@ impl Update {
         self
     }
 
+    /// Adds texts to a set; a set that is not there is empty.
+    #[must_use]
+    pub fn include(mut self, attribute: impl Into<String>, texts: Vec<String>) -> Self {
+        self.adds
+            .push((attribute.into(), AttributeValue::Ss(texts)));
+        self
+    }
+
     /// Only when this holds too.
     #[must_use]
     pub fn when(mut self, when: When) -> Self {

@@ -47,6 +47,11 @@ mutations! {
     REMOVAL_UNGUARDED = "removal-unguarded", "A late removal takes away what a newer upload made.";
     OVERWRITTEN_ROW_IGNORED = "overwritten-row-ignored", "A row that the platform wrote over stays as it is.";
     DERIVED_FROM_OLD = "derived-from-old", "What is derived is written although what it was derived from has changed.";
+    FACTS_STALE = "facts-stale", "An older record of a match replaces the facts of a newer one.";
+    STEP_TWICE = "step-twice", "A change of a match's status is heard again when it is delivered again.";
+    STEP_MARKED_FIRST = "step-marked-first", "A step counts as published before it is.";
+    PROJECTION_STALE = "projection-stale", "An older revision of a match is written over a newer one in the platform's row.";
+    PROJECTION_RESURRECTS = "projection-resurrects", "What follows from a match is written although its row is gone.";
     PARK_LOST = "park-lost", "A record counts as parked before it is in the dead-letter queue.";
     PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
     RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";

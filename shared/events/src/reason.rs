@@ -130,6 +130,9 @@ reasons! {
     ALREADY_DECIDED = "already-decided";
     /// The response is to a job that has no row and was never scored.
     UNKNOWN_JOB = "unknown-job";
+    // Marketing
+    /// A match's status was changed by a step that the workflow does not have.
+    INVALID_TRANSITION = "invalid-transition";
     // Embedding and index
     /// The embedder refused the request.
     EMBEDDER_REJECTED = "embedder-rejected";

@@ -9,8 +9,15 @@ pub mod classify_creator;
 pub mod context;
 pub mod creators;
 mod derive;
+pub mod lookup;
+pub mod matches;
+pub mod profile_store;
 pub mod progress;
+pub mod projection;
+pub mod publish;
 pub mod registry;
+pub mod stores;
+pub mod track_match;
 pub mod words;
 pub mod workflow;
 

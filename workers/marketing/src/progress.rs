@@ -15,8 +15,11 @@ use time::{OffsetDateTime, serde::rfc3339};
 
 use crate::workflow::Status;
 
+mod change;
 mod steps;
+mod store;
 
+pub use change::{MOST_HEARD, News, Told};
 pub use steps::{Step, Verdict};
 
 /// What is said where nobody said anything.

@@ -8,10 +8,12 @@ use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways, Wor
 use crate::{
     classify_creator::ClassifyCreator,
     context::{Marketing, Place},
+    profile_store::ProfileStore,
+    track_match::TrackMatch,
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 1] = [ClassifyCreator::NAME];
+pub const WORKERS: [&str; 3] = [ClassifyCreator::NAME, ProfileStore::NAME, TrackMatch::NAME];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
 pub const PUBLIC_WORDS: &[&str] = &[
@@ -79,6 +81,16 @@ pub fn delivery(
             visibility,
             clock,
         ),
+        ProfileStore::NAME => Delivery::new(
+            ProfileStore(marketing),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
+        TrackMatch::NAME => {
+            Delivery::new(TrackMatch(marketing), settings, parking, visibility, clock)
+        }
         _ => return None,
     })
 }
