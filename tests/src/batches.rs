@@ -19,6 +19,9 @@ const JOBS: u8 = 3;
 /// So many creators and stores are synced, and matches made of them.
 const CREATORS: u8 = 3;
 
+/// So many matches have gone on, and as many campaigns are new.
+const MATCHES: u8 = 3;
+
 /// Every service has too much to do.
 struct Overloaded;
 
@@ -117,6 +120,10 @@ async fn world_with_batches() -> World {
         put_store(&world, number);
         put_match(&world, number);
     }
+    for number in 0..MATCHES {
+        put_progress(&world, number);
+        put_campaign(&world, number);
+    }
     for number in 0..DOCUMENTS {
         // The upload's own write of the row comes late and takes away what the workers wrote.
         let key = document(number);
@@ -178,6 +185,27 @@ fn put_match(world: &World, number: u8) {
         "status": {"S": "PENDING"}, "matchScore": {"N": "87.5"},
     });
     put(world, &world.names.marketing.matches, &row);
+}
+
+/// What Millrace knows of a match that has just begun.
+fn put_progress(world: &World, number: u8) {
+    let heard = json!({"M": {
+        "version": {"S": "1"}, "status": {"S": "PENDING"}, "at": {"S": "2026-11-21T03:00:00Z"},
+        "inserted": {"BOOL": true}, "score": {"N": "82"},
+    }});
+    let row = json!({
+        "matchId": {"S": format!("begun-{number}")}, "storeId": {"S": "s-1"}, "creatorId": {"S": format!("c-{number}")},
+        "version": {"S": "1"}, "revision": {"N": "1"}, "steps": {"L": [heard]},
+    });
+    put(world, &world.names.marketing.match_progress, &row);
+}
+
+fn put_campaign(world: &World, number: u8) {
+    let row = json!({
+        "PK": {"S": format!("CAMPAIGN#k-{number}")}, "SK": {"S": "STORE#s-1"}, "status": {"S": "active"},
+        "budget": {"M": {"total": {"N": "500000"}}},
+    });
+    put(world, &world.names.marketing.campaigns, &row);
 }
 
 fn put(world: &World, table: &str, row: &Value) {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Attributes that count or time the writing itself.
-const OF_WRITING: [&str; 3] = ["updatedAt", "revision", "projectedRevision"];
+const OF_WRITING: [&str; 4] = ["updatedAt", "revision", "projectedRevision", "turn"];
 
 /// Rows, objects, entries of the indexes, notifications and dead letters, in a form that compares. Times and counts of writing are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,10 +138,17 @@ fn rows_of(world: &World, table: &Table) -> Vec<(String, Value)> {
     let request = json!({"TableName": table.name});
     let scan = world.services().dynamo.call_json("Scan", &request).unwrap();
     let rows = scan["Items"].as_array().unwrap().iter();
+    if keys == ["scope", "total"] {
+        return totals_of(&table.name, rows);
+    }
     rows.map(|row| {
         let mut row = row.clone();
         for attribute in OF_WRITING {
             row.as_object_mut().unwrap().remove(attribute);
+        }
+        if keys == ["subject"] && row.get("counted").is_some() {
+            // A contribution stands where its source stands, and sources count their own changes.
+            row.as_object_mut().unwrap().remove("version");
         }
         let key: Vec<String> = keys.iter().map(|key| row[key].to_string()).collect();
         sort_sets(&mut row);
@@ -158,6 +165,31 @@ fn sort_sets(row: &mut Value) {
             texts.sort_by_key(Value::to_string);
         }
     }
+}
+
+/// Totals of a ledger: a total is the sum of its slots, which are drawn by chance, and a zero is as good as nothing.
+fn totals_of<'a>(table: &str, rows: impl Iterator<Item = &'a Value>) -> Vec<(String, Value)> {
+    let mut sums: BTreeMap<String, BTreeMap<&str, i64>> = BTreeMap::new();
+    for row in rows {
+        let (name, _slot) = row["total"]["S"]
+            .as_str()
+            .unwrap()
+            .rsplit_once('#')
+            .unwrap();
+        let sum = sums
+            .entry(format!("{table}/{}/{name}", row["scope"]))
+            .or_default();
+        for (measure, amount) in row.as_object().unwrap() {
+            if let Some(amount) = amount["N"].as_str() {
+                *sum.entry(measure).or_default() += amount.parse::<i64>().unwrap();
+            }
+        }
+    }
+    let said = |(key, mut sum): (String, BTreeMap<&str, i64>)| {
+        sum.retain(|_, amount| *amount != 0);
+        (!sum.is_empty()).then(|| (key, json!(sum)))
+    };
+    sums.into_iter().filter_map(said).collect()
 }
 
 /// A place in the history of a subject: a stream's label and a sequence number of 40 digits.

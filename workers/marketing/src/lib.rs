@@ -4,6 +4,8 @@
 //! streams. What Millrace knows of a match beyond the platform's row is in a row of its own, where the fence is too: a
 //! platform's write replaces a whole row and a match expires, and a fence in it would be gone.
 
+pub mod aggregate_analytics;
+pub mod analytics;
 pub mod attributes;
 pub mod classify_creator;
 pub mod context;

@@ -6,6 +6,7 @@ use millrace_cloud::{Clients, Settings, SystemClock};
 use millrace_delivery::{Delivery, DeliverySettings, EmfSink, Registry, Ways, Worker};
 
 use crate::{
+    aggregate_analytics::AggregateAnalytics,
     classify_creator::ClassifyCreator,
     context::{Marketing, Place},
     profile_store::ProfileStore,
@@ -13,7 +14,12 @@ use crate::{
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 3] = [ClassifyCreator::NAME, ProfileStore::NAME, TrackMatch::NAME];
+pub const WORKERS: [&str; 4] = [
+    ClassifyCreator::NAME,
+    ProfileStore::NAME,
+    TrackMatch::NAME,
+    AggregateAnalytics::NAME,
+];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
 pub const PUBLIC_WORDS: &[&str] = &[
@@ -91,6 +97,13 @@ pub fn delivery(
         TrackMatch::NAME => {
             Delivery::new(TrackMatch(marketing), settings, parking, visibility, clock)
         }
+        AggregateAnalytics::NAME => Delivery::new(
+            AggregateAnalytics::new(marketing),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
         _ => return None,
     })
 }

@@ -32,6 +32,8 @@ pub enum Command {
     Show(Show),
     /// Says why somebody was told of a job, or was not: the filters, the components of the score
     ExplainMatch(ExplainMatch),
+    /// The figures of matches and campaigns: compare them with what they are made of, or build them anew
+    Analytics(Analytics),
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, restore, fixture, audit
@@ -126,6 +128,34 @@ pub struct ExplainMatch {
     /// The person's user id
     #[arg(long, value_name = "ID")]
     pub user: String,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `analytics`
+#[derive(Debug, Args)]
+pub struct Analytics {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: AnalyticsCommand,
+}
+
+/// The commands of `analytics`.
+#[derive(Debug, Subcommand)]
+pub enum AnalyticsCommand {
+    /// Computes every figure from matches and campaigns and names what differs; ends with 1 when something does
+    Verify(AnalyticsPlace),
+    /// Makes every figure what matches and campaigns say, while events go on arriving; goes on where it was interrupted
+    Rebuild(AnalyticsPlace),
+}
+
+/// Whose figures, and how to print.
+#[derive(Debug, Args)]
+pub struct AnalyticsPlace {
+    /// Those of AWS, with its usual settings (environment, profile, role), in the tables that the functions' variables name
+    #[arg(long, conflicts_with = "data")]
+    pub aws: bool,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,

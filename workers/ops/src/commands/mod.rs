@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub(crate) mod analytics;
 pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod explain_match;
