@@ -195,7 +195,7 @@ fn put_progress(world: &World, number: u8) {
     }});
     let row = json!({
         "matchId": {"S": format!("begun-{number}")}, "storeId": {"S": "s-1"}, "creatorId": {"S": format!("c-{number}")},
-        "version": {"S": "1"}, "revision": {"N": "1"}, "steps": {"L": [heard]},
+        "version": {"S": "1"}, "revision": {"N": "1"}, "steps": {"L": [heard]}, "bound": {"S": "k-0"},
     });
     put(world, &world.names.marketing.match_progress, &row);
 }

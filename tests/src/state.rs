@@ -49,6 +49,7 @@ impl State {
             rows.extend(rows_of(world, table));
         }
         rank_versions(&mut rows);
+        forget_changes(&mut rows);
         let mut objects = BTreeMap::new();
         for bucket in &TEMPLATE.buckets {
             let bucket = Bucket::new(world.clients.s3.clone(), &bucket.name);
@@ -165,6 +166,25 @@ fn sort_sets(row: &mut Value) {
             texts.sort_by_key(Value::to_string);
         }
     }
+}
+
+/// Campaigns count the changes of their matches, which are fewer when records come together or late.
+fn forget_changes(rows: &mut BTreeMap<String, Value>) {
+    fn forget(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|name, _| !["changes", "projectedChanges"].contains(&name.as_str()));
+                fields.values_mut().for_each(forget);
+            }
+            Value::Array(entries) => entries.iter_mut().for_each(forget),
+            _ => {}
+        }
+    }
+    let campaigns = rows
+        .iter_mut()
+        .filter(|(key, _)| key.starts_with("dot-marketing-campaign"));
+    campaigns.for_each(|(_, row)| forget(row));
+    rows.retain(|_, row| *row != json!({}));
 }
 
 /// Totals of a ledger: a total is the sum of its slots, which are drawn by chance, and a zero is as good as nothing.

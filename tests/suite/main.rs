@@ -13,6 +13,7 @@ mod jobs_reference;
 mod jobs_responses;
 mod jobs_scoring;
 mod jobs_vectors;
+mod marketing_campaigns;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -133,6 +133,8 @@ reasons! {
     // Marketing
     /// A match's status was changed by a step that the workflow does not have.
     INVALID_TRANSITION = "invalid-transition";
+    /// Somebody asks for the report of a campaign that has no row.
+    UNKNOWN_CAMPAIGN = "unknown-campaign";
     // Embedding and index
     /// The embedder refused the request.
     EMBEDDER_REJECTED = "embedder-rejected";

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use millrace_cloud::{Clients, Clock, SettingError, Settings};
 use millrace_effects::Table;
 
+use crate::campaigns::Campaigns;
+
 /// The names of this product's tables, topic and bucket.
 #[derive(Debug, Clone)]
 pub struct Names {
@@ -70,6 +72,25 @@ impl Names {
     }
 }
 
+/// What an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// For how many days before it a time of the schedule makes the daily report, again or for the first time.
+    pub report_days: usize,
+}
+
+impl Rules {
+    /// From a function's settings.
+    ///
+    /// # Errors
+    /// When one is no number.
+    pub fn from_settings(settings: &Settings) -> Result<Self, SettingError> {
+        Ok(Self {
+            report_days: settings.number("MILLRACE_REPORT_DAYS", 7)?,
+        })
+    }
+}
+
 /// What a place (AWS, a laptop, a test) brings along.
 #[derive(Clone)]
 pub struct Place {
@@ -88,6 +109,10 @@ pub struct Marketing {
     pub clients: Clients,
     /// The tables.
     pub table: Table,
+    /// What an operator may set.
+    pub rules: Rules,
+    /// Campaigns and their totals.
+    pub campaigns: Campaigns,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -98,9 +123,13 @@ impl Marketing {
     /// # Errors
     /// When a setting is missing.
     pub fn new(settings: &Settings, place: Place) -> Result<Self, SettingError> {
+        let names = Names::from_settings(settings)?;
+        let table = Table::new(place.clients.dynamodb.clone());
         Ok(Self {
-            names: Arc::new(Names::from_settings(settings)?),
-            table: Table::new(place.clients.dynamodb.clone()),
+            rules: Rules::from_settings(settings)?,
+            campaigns: Campaigns::new(table.clone(), &names),
+            names: Arc::new(names),
+            table,
             clients: place.clients,
             clock: place.clock,
         })

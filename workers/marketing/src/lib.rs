@@ -7,6 +7,7 @@
 pub mod aggregate_analytics;
 pub mod analytics;
 pub mod attributes;
+pub mod campaigns;
 pub mod classify_creator;
 pub mod context;
 pub mod creators;
@@ -17,9 +18,13 @@ pub mod profile_store;
 pub mod progress;
 pub mod projection;
 pub mod publish;
+pub mod publish_report;
+pub mod publishing;
 pub mod registry;
+pub mod report;
 pub mod stores;
 pub mod track_match;
+pub mod update_campaign;
 pub mod words;
 pub mod workflow;
 

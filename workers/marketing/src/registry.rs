@@ -10,15 +10,19 @@ use crate::{
     classify_creator::ClassifyCreator,
     context::{Marketing, Place},
     profile_store::ProfileStore,
+    publish_report::PublishReport,
     track_match::TrackMatch,
+    update_campaign::UpdateCampaign,
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 4] = [
+pub const WORKERS: [&str; 6] = [
     ClassifyCreator::NAME,
     ProfileStore::NAME,
     TrackMatch::NAME,
     AggregateAnalytics::NAME,
+    UpdateCampaign::NAME,
+    PublishReport::NAME,
 ];
 
 /// Words in events that tell nothing of anybody: the recorder leaves them as they are.
@@ -99,6 +103,20 @@ pub fn delivery(
         }
         AggregateAnalytics::NAME => Delivery::new(
             AggregateAnalytics::new(marketing),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
+        UpdateCampaign::NAME => Delivery::new(
+            UpdateCampaign(marketing),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
+        PublishReport::NAME => Delivery::new(
+            PublishReport(marketing),
             settings,
             parking,
             visibility,

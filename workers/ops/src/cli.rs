@@ -34,6 +34,8 @@ pub enum Command {
     ExplainMatch(ExplainMatch),
     /// The figures of matches and campaigns: compare them with what they are made of, or build them anew
     Analytics(Analytics),
+    /// Makes the marketing report of a day or of a campaign, in the bucket and as files to open
+    Report(Report),
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, restore, fixture, audit
@@ -155,6 +157,31 @@ pub enum AnalyticsCommand {
 pub struct AnalyticsPlace {
     /// Those of AWS, with its usual settings (environment, profile, role), in the tables that the functions' variables name
     #[arg(long, conflicts_with = "data")]
+    pub aws: bool,
+    /// Where the state lives and how to print.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The day, such as 2026-11-21, from midnight to midnight in UTC
+    #[arg(
+        long,
+        value_name = "DAY",
+        required_unless_present = "campaign",
+        conflicts_with = "campaign"
+    )]
+    pub day: Option<String>,
+    /// The campaign's id
+    #[arg(long, value_name = "ID")]
+    pub campaign: Option<String>,
+    /// Where to copy the files; the data folder when it is not given
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Work on AWS, with the usual settings, instead of in --data
+    #[arg(long)]
     pub aws: bool,
     /// Where the state lives and how to print.
     #[command(flatten)]

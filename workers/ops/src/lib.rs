@@ -68,6 +68,7 @@ async fn run(cli: Cli) -> Result<Ended, output::Error> {
         Command::Show(show) => commands::show::run(show).await,
         Command::ExplainMatch(asked) => commands::explain_match::run(asked).await,
         Command::Analytics(asked) => commands::analytics::run(asked).await,
+        Command::Report(asked) => commands::report::run(asked).await,
         Command::Feed(feed) => commands::feed::run(feed).await,
         Command::Dlq(dlq) => commands::dlq::run(dlq.command).await,
     }

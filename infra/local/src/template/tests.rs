@@ -77,14 +77,21 @@ fn the_deployed_template_loads_without_a_problem() {
         caches,
         ["ai-assistant-embedding-cache", "jetbond-embeddings"]
     );
-    assert_eq!(template.tables.len(), 12);
-    assert_eq!(template.rules.len(), 2);
+    assert_eq!(template.tables.len(), 26);
+    assert_eq!(template.rules.len(), 3);
     let topics: Vec<&str> = template
         .topics
         .iter()
         .map(|topic| topic.name.as_str())
         .collect();
-    assert_eq!(topics, ["jetbond-notifications", "millrace-dev-alarms"]);
+    assert_eq!(
+        topics,
+        [
+            "jetbond-notifications",
+            "dot-marketing-match-steps",
+            "millrace-dev-alarms"
+        ]
+    );
 }
 
 #[test]
