@@ -45,7 +45,7 @@ pub(crate) fn add_measures(sum: &mut Measures, measures: &Measures, sign: i64) {
 
 /// What must be added to `from` so that it becomes `to`.
 pub(crate) fn difference(from: &Shares, to: &Shares) -> Shares {
-    let mut difference = to.clone();
+    let mut difference = without_zeros(to);
     add(&mut difference, from, -1);
     difference
 }
