@@ -48,6 +48,35 @@ fn the_demo_shows_who_was_told_of_a_job_and_who_was_not() {
     let told = got.matches("candidate-matched").count();
     assert_eq!(told, 6, "{got}");
 
+    // A day of matches: who moved where, what the campaigns come to, and pages to open.
+    has(&[
+        "골목 카페 수첩",
+        "PENDING → CONTACTED → RESPONDED → NEGOTIATING → ACCEPTED → COMPLETED",
+    ]);
+    has(&["국수로드", "NEGOTIATING → REJECTED"]);
+    // The step that the workflow does not have is no part of the way.
+    has(&["책과 바람", "PENDING → CONTACTED"]);
+    has(&["invalid-transition", "track-match"]);
+    has(&[
+        "가을 신메뉴 알리기",
+        "spent 150000, committed 420000, remaining 630000 of 1200000",
+    ]);
+    has(&[
+        "겨울 방어 축제",
+        "spent 0, committed 1800000, remaining 4200000 of 6000000",
+    ]);
+    let pages: Vec<&str> = out
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("file://"))
+        .collect();
+    assert_eq!(pages.len(), 4, "{out}");
+    let page = |path: &str| std::fs::read_to_string(path).unwrap();
+    assert!(page(pages[0]).contains("망원 물레방아"), "{}", pages[0]);
+    assert!(pages.iter().any(|path| page(path).contains("₩630,000")));
+    let figures: Value = serde_json::from_str(&page(&pages[0].replace(".html", ".json"))).unwrap();
+    // Five accepted, two rejected.
+    assert_eq!(figures["all"]["soFar"]["successRate"]["percent"], "71.43");
+
     // The command that the demo says to go on with.
     let said = err
         .lines()

@@ -6,7 +6,7 @@ use super::words::{escaped, fitted};
 
 const WIDTH: i64 = 640;
 const LABEL_END: i64 = 148;
-const VALUE_WIDTH: i64 = 74;
+const VALUE_WIDTH: i64 = 112;
 const BAR: i64 = 18;
 const ROW: i64 = 30;
 

@@ -214,7 +214,7 @@ fn show(job: &Value, explained: &[(&Person, Explanation)]) {
 }
 
 /// In a column: Chinese characters are two places wide.
-fn padded(name: &str) -> String {
+pub(super) fn padded(name: &str) -> String {
     let wide = |character: char| if character > '\u{2e7f}' { 2 } else { 1 };
     let width: usize = name.chars().map(wide).sum();
     format!("{name}{}", " ".repeat(16_usize.saturating_sub(width)))
@@ -255,16 +255,16 @@ async fn respond(
     Ok(answers)
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text)
         .map_err(|error| Error::failed(format!("the bundled samples are damaged: {error}")))
 }
 
-fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-async fn put(clients: &Clients, table: &str, row: Value) -> Result<(), Error> {
+pub(super) async fn put(clients: &Clients, table: &str, row: Value) -> Result<(), Error> {
     let item = serde_dynamo::to_item(&row)
         .map_err(|error| Error::failed(format!("a sample is no row: {error}")))?;
     let request = clients.dynamodb.put_item().table_name(table);

@@ -1,6 +1,7 @@
 //! `millrace demo`: the products at work on bundled samples.
 
 mod jobs;
+mod marketing;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -83,6 +84,7 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
         }
     }
     let jobs = jobs::run(&platform, clock.now()).await?;
+    let marketing = marketing::run(&platform, clock.now(), &data).await?;
     line("");
     line("Parked (an operator can replay them once the cause is gone)");
     let desk = Desk::new(platform.clients().clone(), Catalogue::in_memory()?, clock);
@@ -104,14 +106,17 @@ pub(crate) async fn run(asked: Demo) -> Result<Ended, Error> {
     let events = way.lock().map(|way| way.len()).unwrap_or_default();
     line("");
     line(&format!(
-        "{ready} of {} documents are ready; {} people, {} jobs, {} told; {events} events handled, {:.1} s",
+        "{ready} of {} documents are ready; {} people, {} jobs, {} told; {} stores, {} creators, {} steps; {events} events handled, {:.1} s",
         results.len(),
         jobs.people,
         jobs.jobs,
         jobs.told,
+        marketing.stores,
+        marketing.creators,
+        marketing.steps,
         begun.elapsed().as_secs_f64()
     ));
-    go_on(&data, jobs.not_told);
+    go_on(&data, jobs.not_told, marketing.campaign);
     Ok(Ended::Done)
 }
 
@@ -131,7 +136,7 @@ fn fresh_folder() -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-fn go_on(data: &std::path::Path, not_told: Option<(String, String)>) {
+fn go_on(data: &std::path::Path, not_told: Option<(String, String)>, campaign: Option<String>) {
     let data = data.display();
     let millrace = std::env::args()
         .next()
@@ -141,6 +146,9 @@ fn go_on(data: &std::path::Path, not_told: Option<(String, String)>) {
     eprintln!("  {millrace} search \"…\" --user {USER} --data {data}");
     if let Some((job, user)) = not_told {
         eprintln!("  {millrace} explain-match --job {job} --user {user} --data {data}");
+    }
+    if let Some(campaign) = campaign {
+        eprintln!("  {millrace} report --campaign {campaign} --data {data}");
     }
     eprintln!("  {millrace} dlq list --data {data}");
     eprintln!("  {millrace} ingest FILES… --user you --data {data}");
