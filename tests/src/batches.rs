@@ -118,6 +118,7 @@ async fn world_with_batches() -> World {
     for number in 0..CREATORS {
         put_creator(&world, number);
         put_store(&world, number);
+        put_classified(&world, number);
         put_match(&world, number);
     }
     for number in 0..MATCHES {
@@ -166,7 +167,29 @@ fn put_creator(world: &World, number: u8) {
     let statistics = json!({"M": {"subscribers": {"N": "48200"}, "engagementRate": {"N": "4.2"}}});
     let row = json!({
         "PK": {"S": format!("CREATOR#c-{number}")}, "SK": {"S": "PLATFORM#youtube#UC1"}, "category": {"S": "카페"},
-        "region": {"S": "서울 마포구"}, "statistics": statistics, "status": {"S": "inactive"},
+        "region": {"S": "서울 마포구"}, "statistics": statistics, "status": {"S": "inactive"}, "lastActiveAt": {"S": "2026-11-21T03:00:00.000Z"},
+    });
+    put(world, &world.names.marketing.creators, &row);
+}
+
+/// A store and a creator with the keys that follow from what they say: they are about to be matched.
+fn put_classified(world: &World, number: u8) {
+    let id = format!("k-{number}");
+    let (store, creator) = (
+        json!({"S": format!("STORE#{id}")}),
+        json!({"S": format!("CREATOR#{id}")}),
+    );
+    let row = json!({
+        "PK": store, "SK": {"S": "PROFILE#2026-11-21T03:00:00.000Z"}, "primaryCategory": {"S": id},
+        "status": {"S": "active"}, "GSI1PK": {"S": format!("CATEGORY#{id}")}, "GSI1SK": store,
+    });
+    put(world, &world.names.marketing.stores, &row);
+    let statistics = json!({"M": {"subscribers": {"N": "48200"}, "avgViews": {"N": "48200"}, "engagementRate": {"N": "9"}}});
+    let row = json!({
+        "PK": creator, "SK": {"S": "PLATFORM#youtube#UC1"}, "category": {"S": id}, "statistics": statistics,
+        "lastActiveAt": {"S": "2026-11-21T03:00:00.000Z"}, "status": {"S": "active"}, "influenceTier": {"S": "mid"},
+        "GSI1PK": {"S": format!("CATEGORY#{id}")}, "GSI1SK": creator, "GSI3PK": {"S": "PLATFORM#youtube"},
+        "GSI3SK": {"S": "INFLUENCE#000000048200"}, "GSI4PK": {"S": "INFLUENCE_TIER#mid"}, "GSI4SK": {"S": "ENGAGEMENT#009.00"},
     });
     put(world, &world.names.marketing.creators, &row);
 }

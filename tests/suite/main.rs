@@ -14,6 +14,7 @@ mod jobs_responses;
 mod jobs_scoring;
 mod jobs_vectors;
 mod marketing_campaigns;
+mod marketing_matching;
 mod pipeline;
 mod recorded;
 mod rehearsal;

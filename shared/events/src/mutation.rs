@@ -52,6 +52,9 @@ mutations! {
     STEP_MARKED_FIRST = "step-marked-first", "A step counts as published before it is.";
     PROJECTION_STALE = "projection-stale", "An older revision of a match is written over a newer one in the platform's row.";
     PROJECTION_RESURRECTS = "projection-resurrects", "What follows from a match is written although its row is gone.";
+    MATCH_UNGUARDED = "match-unguarded", "A match's progress is replaced without asking whether it is still what was read.";
+    PAIR_TWICE = "pair-twice", "A pair that was matched before is matched again.";
+    MATCHED_AGAIN = "matched-again", "What was matched before is gone through again.";
     PARK_LOST = "park-lost", "A record counts as parked before it is in the dead-letter queue.";
     PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
     RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";

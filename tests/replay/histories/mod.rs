@@ -2,6 +2,7 @@
 
 pub mod documents;
 pub mod jobs;
+pub mod marketing;
 
 use std::fmt;
 
@@ -15,10 +16,11 @@ use rand::rngs::StdRng;
 pub enum Product {
     Documents,
     Jobs,
+    Marketing,
 }
 
 impl Product {
-    pub const ALL: [Self; 2] = [Self::Documents, Self::Jobs];
+    pub const ALL: [Self; 3] = [Self::Documents, Self::Jobs, Self::Marketing];
 
     /// A history of so many steps.
     pub fn random(self, chance: &mut StdRng, steps: usize) -> Vec<Step> {
@@ -31,6 +33,10 @@ impl Product {
                 let steps = jobs::random(chance, steps);
                 steps.into_iter().map(Step::Jobs).collect()
             }
+            Self::Marketing => {
+                let steps = marketing::random(chance, steps);
+                steps.into_iter().map(Step::Marketing).collect()
+            }
         }
     }
 
@@ -39,6 +45,7 @@ impl Product {
         match self {
             Self::Documents => Box::new(documents::Documents::default()),
             Self::Jobs => Box::new(jobs::Jobs::new(seed.is_multiple_of(2))),
+            Self::Marketing => Box::new(marketing::Marketing::default()),
         }
     }
 }
@@ -48,6 +55,7 @@ impl fmt::Display for Product {
         f.write_str(match self {
             Self::Documents => "documents",
             Self::Jobs => "jobs",
+            Self::Marketing => "marketing",
         })
     }
 }
@@ -57,6 +65,7 @@ impl fmt::Display for Product {
 pub enum Step {
     Documents(documents::Step),
     Jobs(jobs::Step),
+    Marketing(marketing::Step),
 }
 
 impl fmt::Display for Step {
@@ -64,6 +73,7 @@ impl fmt::Display for Step {
         match self {
             Self::Documents(step) => step.fmt(f),
             Self::Jobs(step) => step.fmt(f),
+            Self::Marketing(step) => step.fmt(f),
         }
     }
 }

@@ -77,6 +77,10 @@ impl Names {
 pub struct Rules {
     /// For how many days before it a time of the schedule makes the daily report, again or for the first time.
     pub report_days: usize,
+    /// From this score on a pair becomes a match.
+    pub match_threshold: u32,
+    /// So many matches are made for a store in a month at most.
+    pub matches_per_store: u64,
 }
 
 impl Rules {
@@ -87,6 +91,8 @@ impl Rules {
     pub fn from_settings(settings: &Settings) -> Result<Self, SettingError> {
         Ok(Self {
             report_days: settings.number("MILLRACE_REPORT_DAYS", 7)?,
+            match_threshold: settings.number("MILLRACE_MATCH_THRESHOLD", 60)?,
+            matches_per_store: settings.number("MILLRACE_MATCHES_PER_STORE", 10)?,
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     aggregate_analytics::AggregateAnalytics,
     classify_creator::ClassifyCreator,
     context::{Marketing, Place},
+    match_creators::MatchCreators,
     profile_store::ProfileStore,
     publish_report::PublishReport,
     track_match::TrackMatch,
@@ -16,9 +17,10 @@ use crate::{
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 6] = [
+pub const WORKERS: [&str; 7] = [
     ClassifyCreator::NAME,
     ProfileStore::NAME,
+    MatchCreators::NAME,
     TrackMatch::NAME,
     AggregateAnalytics::NAME,
     UpdateCampaign::NAME,
@@ -93,6 +95,13 @@ pub fn delivery(
         ),
         ProfileStore::NAME => Delivery::new(
             ProfileStore(marketing),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
+        MatchCreators::NAME => Delivery::new(
+            MatchCreators(marketing),
             settings,
             parking,
             visibility,

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_effects::{Row, Update, Updated, When, key};
-use millrace_events::{Failure, fields::malformed};
+use millrace_events::{Failure, fields::malformed, mutation};
 
 use super::Progress;
 use crate::{attributes::text, context::Marketing};
@@ -56,7 +56,9 @@ impl Progress {
             None => When::Absent("matchId"),
             Some(before) => When::Equal("revision", AttributeValue::N(before.revision.to_string())),
         };
-        let update = update.when(unchanged);
+        if !mutation::on(mutation::MATCH_UNGUARDED) {
+            update = update.when(unchanged);
+        }
         let written = marketing.table.update("write a match's progress", update);
         match written.await? {
             Updated::Done(row) => Ok(Some(Self::of(row)?)),
