@@ -105,8 +105,10 @@ pub fn hunt(runtime: &Runtime) {
     if let Some(before) = caught_before(&switched_on) {
         look_there(runtime, before);
     }
-    if let Some(violation) = (0..GUARDS).find_map(guards::run) {
-        caught("guards", &violation);
+    for seed in 0..GUARDS {
+        if let Some(violation) = guards::run(seed) {
+            caught(&format!("guards, seed {seed}"), &violation);
+        }
     }
     if let Some(difference) = runtime.block_on(batches::run()).first() {
         caught("batches", difference);
@@ -159,6 +161,11 @@ fn look_there(runtime: &Runtime, before: &str) {
         };
         let plan = schedules::plan(product, seed);
         if let Some(violation) = schedules::run_plan(&plan).violation {
+            caught(place, &violation);
+        }
+    } else if let Some(seed) = place.strip_prefix("guards, seed ") {
+        let seed = seed.parse().ok();
+        if let Some(violation) = seed.and_then(guards::run) {
             caught(place, &violation);
         }
     } else if place == "sleepers" {

@@ -30,6 +30,7 @@ mutations! {
     CONTRIBUTION_UNGUARDED = "contribution-unguarded", "A contribution is replaced without asking whether it is still what was read.";
     LEDGER_UNCHECKED = "ledger-unchecked", "A writer of totals does not ask whether it still writes into the right generations.";
     LEDGER_DIFFERENCE_ALONE = "ledger-difference-alone", "Where a contribution is not counted yet, only its change is added.";
+    LEDGER_NEWER_LEFT = "ledger-newer-left", "What a writer in another slot has counted in a newer generation already stays there when it is replaced.";
     LEDGER_EARLY_SWITCH = "ledger-early-switch", "Totals that are being built are read before they are whole.";
     LEDGER_SOURCE_FIRST = "ledger-source-first", "A rebuild reads what a contribution is made of before it reads the contribution.";
     CREATE_TWICE = "create-twice", "A row that is created once is written again.";

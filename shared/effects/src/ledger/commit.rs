@@ -165,6 +165,14 @@ impl Ledger {
     ) -> Result<Change, Failure> {
         let new = shares::without_zeros(&contribution.shares);
         let entries = self.entries(contribution, &held)?;
+        // While writers are told of a new generation slot by slot, somebody in another slot may have counted it there already.
+        // There it is replaced too: what was left behind would be counted once more when the rebuild comes to it.
+        let newest = writes.last().copied().unwrap_or_default();
+        let newer = held
+            .counted
+            .iter()
+            .filter(|counted| **counted > newest && !mutation::on(mutation::LEDGER_NEWER_LEFT));
+        let writes: &Generations = &writes.iter().chain(newer).copied().collect();
         // What adds nothing is in every generation.
         let counted: Generations = held.counted.intersection(writes).copied().collect();
         let (from, counted) = if held.shares.is_empty() || counted.is_empty() {
