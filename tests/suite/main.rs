@@ -15,6 +15,7 @@ mod jobs_scoring;
 mod jobs_vectors;
 mod marketing_campaigns;
 mod marketing_matching;
+mod marketing_on_aws;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millrace_local::sqs::{MessageAttribute, OutgoingMessage, ReceiveOptions};
-use millrace_ops::platform::Platform;
+use millrace_local::{
+    Services,
+    sqs::{MessageAttribute, OutgoingMessage, ReceiveOptions},
+};
+use millrace_ops::{platform::Platform, products::Names};
 use serde_json::{Value, json};
 
 use super::{QUEUE, object_created, on_failure_of_stream, parked};
@@ -79,6 +82,45 @@ impl Bench {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Writes a row as a platform does, and runs the workers until nothing moves any more.
+    pub(super) async fn write(&self, row: impl FnOnce(&Names, &Services) -> (String, Value)) {
+        let mut platform = Platform::open_owned(&self.data()).await.unwrap();
+        platform.start();
+        let services = platform.cloud().unwrap().services().clone();
+        let (table, row) = row(platform.names(), &services);
+        let request = json!({"TableName": table, "Item": row});
+        services.dynamo.call_json("PutItem", &request).unwrap();
+        platform.wait_idle().await;
+        platform.stop().await;
+    }
+
+    pub(super) async fn look<T>(&self, at: impl FnOnce(&Names, &Services) -> T) -> T {
+        let platform = Platform::open_owned(&self.data()).await.unwrap();
+        at(platform.names(), platform.cloud().unwrap().services())
+    }
+
+    /// The only letter of a worker.
+    pub(super) fn id_of(&self, worker: &str) -> String {
+        let letters = self.json(&["list", "--worker", worker]);
+        assert_eq!(letters.len(), 1, "{letters:?}");
+        letters[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) fn verdict(&self, id: &str) -> Value {
+        let mut told = self.json(&["explain", id]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told.remove(0)["verdict"].take()
+    }
+
+    /// What came of its replay.
+    pub(super) fn replayed(&self, id: &str) -> Value {
+        let told = self.json(&["replay", id]);
+        let mut of_letters = told.into_iter().filter(|line| line["id"] == json!(id));
+        let told = of_letters.next().unwrap();
+        assert_eq!(of_letters.next(), None);
+        told["outcome"].clone()
     }
 
     /// What it complains about, and its exit code.

@@ -2,7 +2,6 @@
 
 use millrace_jobs::Names;
 use millrace_local::Services;
-use millrace_ops::platform::Platform;
 use millrace_tests::jobs::people::{Job, Person, Range};
 use serde_json::{Value, json};
 
@@ -12,21 +11,16 @@ use crate::PROGRAM;
 /// 2026-11-21T04:00:00Z.
 const NOW: i64 = 1_795_233_600_000;
 
-/// Writes rows as the platform does, and runs the workers until nothing moves any more.
-async fn write(bench: &Bench, rows: impl FnOnce(&Names, &Services) -> (String, Value)) {
-    let mut platform = Platform::open_owned(&bench.data()).await.unwrap();
-    platform.start();
-    let services = platform.cloud().unwrap().services().clone();
-    let (table, row) = rows(&platform.names().jobs, &services);
-    let request = json!({"TableName": table, "Item": row});
-    services.dynamo.call_json("PutItem", &request).unwrap();
-    platform.wait_idle().await;
-    platform.stop().await;
+async fn write(bench: &Bench, row: impl FnOnce(&Names, &Services) -> (String, Value)) {
+    bench
+        .write(|names, services| row(&names.jobs, services))
+        .await;
 }
 
 async fn look<T>(bench: &Bench, at: impl FnOnce(&Names, &Services) -> T) -> T {
-    let platform = Platform::open_owned(&bench.data()).await.unwrap();
-    at(&platform.names().jobs, platform.cloud().unwrap().services())
+    bench
+        .look(|names, services| at(&names.jobs, services))
+        .await
 }
 
 fn row(services: &Services, table: &str, key: Value) -> Value {
@@ -43,26 +37,6 @@ fn person(id: &str, range: Range) -> Person {
     }
 }
 
-fn id_of(bench: &Bench, worker: &str) -> String {
-    let letters = bench.json(&["list", "--worker", worker]);
-    assert_eq!(letters.len(), 1, "{letters:?}");
-    letters[0]["id"].as_str().unwrap().to_owned()
-}
-
-fn verdict(bench: &Bench, id: &str) -> Value {
-    let mut told = bench.json(&["explain", id]);
-    assert_eq!(told.len(), 1, "{told:?}");
-    told.remove(0)["verdict"].take()
-}
-
-fn replayed(bench: &Bench, id: &str) -> Value {
-    let told = bench.json(&["replay", id]);
-    let mut of_letters = told.into_iter().filter(|line| line["id"] == json!(id));
-    let told = of_letters.next().unwrap();
-    assert_eq!(of_letters.next(), None);
-    told["outcome"].clone()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_of_a_user_is_shown_explained_kept_as_a_fixture_edited_and_replayed() {
     let bench = Bench::with(&[]).await;
@@ -76,7 +50,7 @@ async fn a_letter_of_a_user_is_shown_explained_kept_as_a_fixture_edited_and_repl
         (names.users.clone(), user)
     })
     .await;
-    let id = id_of(&bench, "embed-profile");
+    let id = bench.id_of("embed-profile");
 
     let shown = bench.json(&["show", &id]).remove(0);
     assert_eq!(shown["letter"]["reason"], "invalid-rate");
@@ -87,7 +61,7 @@ async fn a_letter_of_a_user_is_shown_explained_kept_as_a_fixture_edited_and_repl
     assert!(said.contains("\"currentMode\": \"employee\""), "{said}");
     assert!(said.contains("indexed: null"), "{said}");
 
-    let failing = verdict(&bench, &id);
+    let failing = bench.verdict(&id);
     assert_eq!(failing["verdict"], "still-failing", "{failing}");
     assert_eq!(failing["reason"], "invalid-rate", "{failing}");
 
@@ -117,10 +91,10 @@ async fn a_letter_of_a_user_is_shown_explained_kept_as_a_fixture_edited_and_repl
     let edited = edited[0]["id"].as_str().unwrap();
     let before = look(&bench, profile_of("grace")).await;
     assert_eq!(before["excluded"], json!({"S": "invalid-rate"}));
-    assert_eq!(verdict(&bench, edited)["verdict"], "would-apply");
+    assert_eq!(bench.verdict(edited)["verdict"], "would-apply");
     assert_eq!(look(&bench, profile_of("grace")).await, before);
 
-    assert_eq!(replayed(&bench, edited), "applied");
+    assert_eq!(bench.replayed(edited), "applied");
     assert!(bench.json(&["list"]).is_empty());
     let after = look(&bench, profile_of("grace")).await;
     assert_eq!(after["rateMin"], json!({"N": "80"}));
@@ -140,11 +114,11 @@ async fn a_response_that_came_before_its_job_is_replayed_once_the_job_is_there()
         "status": {"S": "pending"}, "respondedAt": {"S": "2026-11-21T04:05:00.000Z"},
     });
     write(&bench, |names, _| (names.matches.clone(), response)).await;
-    let id = id_of(&bench, "record-response");
+    let id = bench.id_of("record-response");
     let shown = bench.json(&["show", &id]).remove(0);
     assert_eq!(shown["letter"]["reason"], "unknown-job");
     assert_eq!(shown["subject"]["name"], "response r-1");
-    let failing = verdict(&bench, &id);
+    let failing = bench.verdict(&id);
     assert_eq!(failing["reason"], "unknown-job", "{failing}");
 
     let job = Job {
@@ -162,11 +136,11 @@ async fn a_response_that_came_before_its_job_is_replayed_once_the_job_is_there()
         let key = json!({"jobId": {"S": "j-1"}});
         row(services, &names.progress, key)["responses"].clone()
     };
-    assert_eq!(verdict(&bench, &id)["verdict"], "would-apply");
+    assert_eq!(bench.verdict(&id)["verdict"], "would-apply");
     assert_eq!(look(&bench, noted).await, Value::Null);
     let shown = bench.ok(&["show", &id]);
     assert!(shown.contains("progress: {"), "{shown}");
-    assert_eq!(replayed(&bench, &id), "applied");
+    assert_eq!(bench.replayed(&id), "applied");
     let noted = look(&bench, noted).await;
     assert_eq!(noted["M"]["r-1"]["M"]["employeeId"], json!({"S": "grace"}));
     assert!(bench.json(&["list"]).is_empty());
@@ -187,16 +161,16 @@ async fn a_letter_of_a_job_is_shown_with_its_progress_edited_and_replayed() {
         (names.jobs.clone(), job)
     })
     .await;
-    let id = id_of(&bench, "score-candidates");
+    let id = bench.id_of("score-candidates");
     let shown = bench.json(&["show", &id]).remove(0);
     assert_eq!(shown["subject"]["name"], "job j-2");
     let said = bench.ok(&["show", &id]);
     assert!(said.contains("\"failed\": \"invalid-rate\""), "{said}");
-    assert_eq!(verdict(&bench, &id)["verdict"], "still-failing");
+    assert_eq!(bench.verdict(&id)["verdict"], "still-failing");
     let place = "/dynamodb/NewImage/hourlyRate={\"N\":\"90\"}";
     let edited = bench.json(&["edit", &id, "--set", place]);
     let edited = edited[0]["id"].as_str().unwrap();
-    assert_eq!(replayed(&bench, edited), "applied");
+    assert_eq!(bench.replayed(edited), "applied");
     let scored = look(&bench, |names, services| {
         let key = json!({"jobId": {"S": "j-2"}});
         row(services, &names.progress, key)
@@ -211,11 +185,11 @@ async fn a_letter_of_a_row_that_was_mended_since_is_superseded() {
     let bench = Bench::with(&[]).await;
     let wrong = person("grace", Range::Both(-5.0, 150.0));
     write(&bench, |names, _| (names.users.clone(), wrong.row())).await;
-    let id = id_of(&bench, "embed-profile");
+    let id = bench.id_of("embed-profile");
     let right = person("grace", Range::Both(80.0, 150.0));
     write(&bench, |names, _| (names.users.clone(), right.row())).await;
-    assert_eq!(verdict(&bench, &id)["verdict"], "superseded");
-    assert_eq!(replayed(&bench, &id), "superseded");
+    assert_eq!(bench.verdict(&id)["verdict"], "superseded");
+    assert_eq!(bench.replayed(&id), "superseded");
     assert!(bench.json(&["list"]).is_empty());
     let profile = look(&bench, profile_of("grace")).await;
     assert_eq!(profile["rateMin"], json!({"N": "80"}));

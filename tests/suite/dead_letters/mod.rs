@@ -2,6 +2,7 @@
 
 mod commands;
 mod jobs;
+mod marketing;
 
 use std::{
     path::Path,

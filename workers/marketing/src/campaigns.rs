@@ -62,6 +62,15 @@ impl Campaigns {
     /// # Errors
     /// `malformed-row`, besides those of the table.
     pub async fn find(&self, campaign: &str) -> Result<Option<CampaignRow>, Failure> {
+        let row = self.row(campaign).await?;
+        row.map(row::read).transpose()
+    }
+
+    /// The same, undecoded.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn row(&self, campaign: &str) -> Result<Option<Row>, Failure> {
         let answer = self
             .table
             .client()
@@ -78,8 +87,7 @@ impl Campaigns {
             .send()
             .await
             .map_err(|error| classify("look for a campaign", error))?;
-        let row = answer.items.unwrap_or_default().into_iter().next();
-        row.map(row::read).transpose()
+        Ok(answer.items.unwrap_or_default().into_iter().next())
     }
 
     /// The totals of a campaign.

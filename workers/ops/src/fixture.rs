@@ -20,6 +20,7 @@ use thiserror::Error;
 
 mod letter;
 
+pub(crate) use letter::as_event;
 pub use letter::{Current, CurrentObject, DeadLetter, current, from_letter};
 pub use millrace_delivery::fixture::{
     Content, Difference, Expect, ExpectedRecord, Fixture, FormatError, Given, GivenObject,

@@ -136,8 +136,8 @@ impl Products {
     }
 
     /// What subjects are now, by those who know.
-    pub fn subjects(&self) -> [&dyn Subjects; 2] {
-        [&self.documents, &self.jobs]
+    pub fn subjects(&self) -> [&dyn Subjects; 3] {
+        [&self.documents, &self.jobs, &self.marketing]
     }
 
     /// The documents product.

@@ -6,15 +6,15 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use millrace_effects::Row;
-use millrace_events::Failure;
+use millrace_events::{Failure, Item, Record};
 use serde::Serialize;
 use serde_json::Value;
 
 mod documents;
-mod jobs;
+pub(crate) mod jobs;
+pub(crate) mod marketing;
 
 pub(crate) use documents::document_state;
-pub(crate) use jobs::{RowOf, rows_around};
 
 /// What a subject is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,11 +28,16 @@ pub struct SubjectState {
 /// Says what subjects are now.
 #[async_trait]
 pub trait Subjects: Send + Sync {
-    /// What the subject of a record is now; `None` if it is not of this product.
+    /// What a subject is now; `None` if it is not of this product. A message's subject is the message itself: of what it is,
+    /// its record tells, where there is one.
     ///
     /// # Errors
     /// A [`Failure`] when it could not be read.
-    async fn state(&self, subject: &str) -> Result<Option<SubjectState>, Failure>;
+    async fn state(
+        &self,
+        subject: &str,
+        record: Option<&Record>,
+    ) -> Result<Option<SubjectState>, Failure>;
 }
 
 /// The value of a key in `table/documentId={id},userId={user}`.
@@ -42,6 +47,14 @@ fn key_in(subject: &str, name: &str) -> Option<String> {
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
     Some(value.into_owned())
+}
+
+/// A text in a row.
+fn text_in(row: &Item, name: &str) -> Option<String> {
+    match row.get(name) {
+        Some(serde_dynamo::AttributeValue::S(text)) => Some(text.clone()),
+        _ => None,
+    }
 }
 
 /// A row as JSON without DynamoDB's types. JSON knows no bytes: it is told how many there are.

@@ -7,7 +7,10 @@
 use std::{collections::BTreeMap, path::Path};
 
 use millrace_cloud::{Clients, Settings, classify};
-use millrace_local::{FunctionConfig, names::queue_of_url};
+use millrace_local::{
+    FunctionConfig,
+    names::{queue_of_url, queue_url, topic_arn, topic_of_arn},
+};
 use millrace_text::{Child, Extractor, Limits};
 
 use super::{Indexes, OpenFailed, Platform, Standing, functions::template_with, late};
@@ -23,7 +26,7 @@ impl Platform {
     /// The platform that the usual AWS settings lead to. `data` is for what the command itself keeps.
     ///
     /// # Errors
-    /// [`OpenFailed::Aws`] if a dead-letter queue of the template cannot be found: wrong account, wrong region, no
+    /// [`OpenFailed::Aws`] if a queue of the template cannot be found: wrong account, wrong region, no
     /// credentials, or not deployed.
     pub async fn on_aws(data: &Path) -> Result<Self, OpenFailed> {
         let clients = Clients::from_environment().await;
@@ -39,9 +42,14 @@ impl Platform {
             .into_iter()
             .map(|function| function.config)
             .collect();
+        let mut places = RealPlaces {
+            clients: &clients,
+            said: overrides(),
+            urls: BTreeMap::new(),
+        };
         for function in &mut functions {
-            function.environment.extend(overrides());
-            use_real_places(function, &clients).await?;
+            function.environment.extend(places.said.clone());
+            places.put_into(function).await?;
         }
         let first = functions.first().map(|first| first.environment.clone());
         let settings = Settings::from_map(first.unwrap_or_default());
@@ -67,42 +75,51 @@ fn overrides() -> BTreeMap<String, String> {
     said.collect()
 }
 
-/// Settings that are URLs of queues.
-const QUEUE_URLS: [&str; 3] = [
-    "MILLRACE_DEAD_LETTER_QUEUE_URL",
-    "MILLRACE_QUEUE_URL",
-    "MILLRACE_CLOSE_WINDOW_QUEUE_URL",
-];
-/// Settings that are ARNs of topics.
-const TOPIC_ARNS: [&str; 1] = ["MILLRACE_NOTIFICATIONS_TOPIC_ARN"];
+/// The template's URLs of queues and ARNs of topics are those of the embedded account: whatever setting has one gets the real one.
+struct RealPlaces<'a> {
+    clients: &'a Clients,
+    said: BTreeMap<String, String>,
+    urls: BTreeMap<String, String>,
+}
 
-/// The template's URLs and ARNs are those of the embedded account.
-async fn use_real_places(
-    function: &mut FunctionConfig,
-    clients: &Clients,
-) -> Result<(), OpenFailed> {
-    let said = overrides();
-    for setting in QUEUE_URLS.iter().filter(|name| !said.contains_key(**name)) {
-        if let Some(url) = function.environment.get_mut(*setting) {
-            *url = real_url(queue_of_url(url), clients).await?;
+impl RealPlaces<'_> {
+    async fn put_into(&mut self, function: &mut FunctionConfig) -> Result<(), OpenFailed> {
+        for (name, value) in &mut function.environment {
+            let queue = queue_of_url(value).to_owned();
+            if !self.said.contains_key(name) && *value == queue_url(&queue) {
+                *value = self.url(&queue).await?;
+            }
         }
-    }
-    // The account stands in the dead-letter queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME.
-    let url = function.environment.get(QUEUE_URLS[0]);
-    let account = url
-        .and_then(|url| url.rsplit('/').nth(1))
-        .map(str::to_owned);
-    let region = clients.config.region().map(ToString::to_string);
-    for setting in TOPIC_ARNS.iter().filter(|name| !said.contains_key(**name)) {
-        if let (Some(account), Some(region), Some(arn)) =
-            (&account, &region, function.environment.get_mut(*setting))
-        {
-            let name = arn.rsplit(':').next().unwrap_or_default().to_owned();
-            let partition = partition(region);
-            *arn = format!("arn:{partition}:sns:{region}:{account}:{name}");
+        // The account stands in a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME.
+        let account = self.urls.values().find_map(|url| url.rsplit('/').nth(1));
+        let region = self.clients.config.region().map(ToString::to_string);
+        let (Some(account), Some(region)) = (account, region) else {
+            return Ok(());
+        };
+        for (name, value) in &mut function.environment {
+            let real = real_topic(value, &region, account);
+            if let Some(arn) = real.filter(|_| !self.said.contains_key(name)) {
+                *value = arn;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    async fn url(&mut self, queue: &str) -> Result<String, OpenFailed> {
+        if let Some(url) = self.urls.get(queue) {
+            return Ok(url.clone());
+        }
+        let url = real_url(queue, self.clients).await?;
+        self.urls.insert(queue.to_owned(), url.clone());
+        Ok(url)
+    }
+}
+
+/// The ARN of a topic of the embedded account, as it is in another; `None`: it is none.
+fn real_topic(value: &str, region: &str, account: &str) -> Option<String> {
+    let topic = topic_of_arn(value).filter(|topic| value == topic_arn(topic))?;
+    let partition = partition(region);
+    Some(format!("arn:{partition}:sns:{region}:{account}:{topic}"))
 }
 
 /// The part of AWS that a region belongs to.
@@ -124,4 +141,20 @@ async fn real_url(name: &str, clients: &Clients) -> Result<String, OpenFailed> {
         ))
     })?;
     Ok(answer.queue_url().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_that_of_the_account_that_the_settings_lead_to() {
+        let arn = topic_arn("dot-marketing-match-steps");
+        let real = |value: &str| real_topic(value, "cn-north-1", "123456789012");
+        let expected = "arn:aws-cn:sns:cn-north-1:123456789012:dot-marketing-match-steps";
+        assert_eq!(real(&arn).as_deref(), Some(expected));
+        for other in [expected, "dot-marketing-match-steps", "", &queue_url("q")] {
+            assert_eq!(real(other), None, "{other}");
+        }
+    }
 }

@@ -2,14 +2,18 @@
 
 use async_trait::async_trait;
 use millrace_documents::{Document, Documents, artefacts::ProcessedMetadata};
-use millrace_events::Failure;
+use millrace_events::{Failure, Record};
 use serde_json::{Value, json};
 
 use super::{SubjectState, Subjects, as_json, key_in};
 
 #[async_trait]
 impl Subjects for Documents {
-    async fn state(&self, subject: &str) -> Result<Option<SubjectState>, Failure> {
+    async fn state(
+        &self,
+        subject: &str,
+        _record: Option<&Record>,
+    ) -> Result<Option<SubjectState>, Failure> {
         let Some(document) = document_of(subject) else {
             return Ok(None);
         };

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use millrace_effects::{Row, key};
-use millrace_events::Failure;
+use millrace_events::{Failure, Payload, Record};
 use millrace_jobs::{Jobs, Names};
 use serde_json::{Value, json};
 
-use super::{SubjectState, Subjects, as_json, key_in};
+use super::{SubjectState, Subjects, as_json, key_in, text_in};
 
 /// Attributes that are vectors: nobody reads them, and they tell of the text that they were made from.
 const VECTORS: [&str; 1] = ["embedding"];
@@ -31,11 +31,7 @@ pub(crate) enum RowOf {
 
 impl RowOf {
     /// The row whose table is called so and whose key has these parts; `None` if it is not one of this product.
-    pub(crate) fn of(
-        names: &Names,
-        table: &str,
-        part: impl Fn(&str) -> Option<String>,
-    ) -> Option<Self> {
+    fn of(names: &Names, table: &str, part: impl Fn(&str) -> Option<String>) -> Option<Self> {
         if table == names.users || table == names.profiles {
             return Some(Self::User(part("userId")?));
         }
@@ -55,6 +51,19 @@ impl RowOf {
     fn of_subject(names: &Names, subject: &str) -> Option<Self> {
         let (table, _) = subject.split_once('/')?;
         Self::of(names, table, |name| key_in(subject, name))
+    }
+
+    /// The row that a record is of. Messages of this product name a job.
+    pub(crate) fn of_record(names: &Names, record: &Record) -> Option<Self> {
+        match &record.payload {
+            Payload::Row(change) => {
+                Self::of(names, &change.table, |name| text_in(&change.keys, name))
+            }
+            Payload::Message(message) => message["jobId"]
+                .as_str()
+                .map(|job| Self::Job(job.to_owned())),
+            Payload::Object(_) | Payload::Schedule(_) | Payload::Test => None,
+        }
     }
 
     /// In words.
@@ -114,8 +123,14 @@ pub(crate) fn rows_around(
 
 #[async_trait]
 impl Subjects for Jobs {
-    async fn state(&self, subject: &str) -> Result<Option<SubjectState>, Failure> {
-        let Some(row) = RowOf::of_subject(&self.names, subject) else {
+    async fn state(
+        &self,
+        subject: &str,
+        record: Option<&Record>,
+    ) -> Result<Option<SubjectState>, Failure> {
+        let row = RowOf::of_subject(&self.names, subject)
+            .or_else(|| RowOf::of_record(&self.names, record?));
+        let Some(row) = row else {
             return Ok(None);
         };
         let response = match &row {

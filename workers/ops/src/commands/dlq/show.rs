@@ -1,6 +1,7 @@
 //! `millrace dlq show`: everything that is known of one letter, and of its subject.
 
 use millrace_cloud::clock::iso;
+use millrace_events::open as open_batch;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -8,6 +9,7 @@ use super::{Opened, one, open, read};
 use crate::{
     audit::ActRow,
     cli::DlqPlace,
+    fixture::as_event,
     letters::{Hold, Letter, LetterCopy, RunLetter, State, event_of, patch::expanded},
     output::{self, Ended, Error, line},
     subjects::SubjectState,
@@ -87,8 +89,15 @@ async fn subject_of(opened: &Opened, letter: &Letter) -> Result<Option<SubjectSt
     let Some(platform) = &opened.platform else {
         return Ok(None);
     };
+    let batch = event_of(letter)
+        .ok()
+        .and_then(|event| open_batch(&as_event(&event)).ok());
+    let records = batch.iter().flat_map(|batch| &batch.messages);
+    let record = records
+        .flat_map(|message| message.records.iter().flatten())
+        .next();
     for product in platform.products().subjects() {
-        if let Some(state) = product.state(&letter.subject).await? {
+        if let Some(state) = product.state(&letter.subject, record).await? {
             return Ok(Some(state));
         }
     }
