@@ -7,7 +7,7 @@ mod case;
 mod stories;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -25,8 +25,8 @@ use crate::{State, fixtures::fixtures, workers};
 /// What to run.
 #[derive(Debug, Clone, Default)]
 pub struct EveryCall {
-    /// Every case under every fault at every call, and everything once more after each. Otherwise each
-    /// call of a worker after each call that it can come after, once: elsewhere it is the same call on other data.
+    /// Every case under every fault at every call, and everything once more after each. Otherwise each call of a worker under every
+    /// fault, and at least one at it after each call that it can come after: elsewhere it is the same call on other data.
     pub full: bool,
     /// Only cases whose name contains this.
     pub only: Option<String>,
@@ -131,16 +131,19 @@ fn run_blocking(options: &EveryCall) -> Summary {
         let writing: BTreeSet<&str> = writing.map(|calm| calm.case.worker()).collect();
         differences.lock().unwrap().extend(uncovered(&writing));
     }
-    let (places, duplicates) = if options.full {
-        (every_place(&calm), Duplicates::AtTheEnd)
+    let (places, jobs, duplicates) = if options.full {
+        let places = every_place(&calm);
+        let jobs = { &places }
+            .iter()
+            .flat_map(|place| Fault::ALL.map(|fault| (*place, fault)));
+        let jobs: Vec<_> = jobs.collect();
+        (places, jobs, Duplicates::AtTheEnd)
     } else {
-        (distinct_places(&calm), Duplicates::None)
+        let places = distinct_places(&calm);
+        let jobs = spread(&places);
+        (places, jobs, Duplicates::None)
     };
-    let jobs: Vec<(&Calm, usize, Fault)> = places
-        .iter()
-        .flat_map(|(calm, number)| Fault::ALL.map(|fault| (*calm, *number, fault)))
-        .collect();
-    side_by_side(&jobs, |(calm, number, fault)| {
+    side_by_side(&jobs, |((calm, number), fault)| {
         let what = format!(
             "{fault:?} at call {number} of {} ({})",
             calm.calls.len(),
@@ -177,8 +180,7 @@ fn changed_by_duplicates(ran: &Ran, expected: &State) -> Vec<String> {
 
 fn cases(options: &EveryCall) -> Vec<Case> {
     let recorded = fixtures().into_iter().map(Box::new).map(Case::Fixture);
-    let told = stories::stories()
-        .flat_map(|story| workers().map(move |worker| Case::Story(story, worker)));
+    let told = stories::stories().map(|(story, worker)| Case::Story(story, worker));
     let wanted = |case: &Case| match &options.only {
         Some(part) => case.name().contains(part),
         None => true,
@@ -207,6 +209,23 @@ fn distinct_places(calm: &[Calm]) -> Vec<Place<'_>> {
         seen.insert((calm.case.worker(), before, kind(&calm.calls[*number])))
     });
     places
+}
+
+/// Every fault at each call of each worker, spread over the calls that it can come after; each of these gets one at least.
+fn spread<'a>(places: &[Place<'a>]) -> Vec<(Place<'a>, Fault)> {
+    let mut same_calls: BTreeMap<(&str, String), Vec<Place<'a>>> = BTreeMap::new();
+    for place in places {
+        let (calm, number) = *place;
+        let call = (calm.case.worker(), kind(&calm.calls[number]));
+        same_calls.entry(call).or_default().push(*place);
+    }
+    let faults = same_calls.values().flat_map(|places| {
+        (0..places.len().max(Fault::ALL.len())).map(|turn| {
+            let place = places[turn % places.len()];
+            (place, Fault::ALL[turn % Fault::ALL.len()])
+        })
+    });
+    faults.collect()
 }
 
 /// A call's name without what differs by document: `S3 PUT text.txt` for `S3 PUT /bucket/…/text.txt?x-id=PutObject`.

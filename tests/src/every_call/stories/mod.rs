@@ -1,10 +1,11 @@
 //! What can have happened before a worker wakes up: deeper than one recorded event.
 //!
-//! A story is told once and is a case for every worker that has something to do at its end. It is told while
+//! A story is told once and is a case for every worker of its product that has something to do at its end. It is told while
 //! that worker sleeps and all others are awake; what then waits for the sleeper is delivered under faults.
 
 mod documents;
 mod jobs;
+mod marketing;
 
 use futures::future::BoxFuture;
 
@@ -25,9 +26,18 @@ pub(super) struct Told<'a> {
     asleep: &'static str,
 }
 
-/// All stories.
-pub(super) fn stories() -> impl Iterator<Item = Story> {
-    documents::STORIES.into_iter().chain(jobs::STORIES)
+/// All stories, each with every worker of its product.
+pub(super) fn stories() -> impl Iterator<Item = (Story, &'static str)> {
+    let with = |story: Story, workers: &'static [&'static str]| {
+        workers.iter().map(move |worker| (story, *worker))
+    };
+    let documents = documents::STORIES.into_iter();
+    let documents = documents.flat_map(move |story| with(story, &millrace_documents::WORKERS));
+    let jobs = jobs::STORIES.into_iter();
+    let jobs = jobs.flat_map(move |story| with(story, &millrace_jobs::WORKERS));
+    let marketing = marketing::STORIES.into_iter();
+    let marketing = marketing.flat_map(move |story| with(story, &millrace_marketing::WORKERS));
+    documents.chain(jobs).chain(marketing)
 }
 
 impl<'a> Told<'a> {
