@@ -21,7 +21,7 @@ pub use expression::{When, key};
 pub use fence::Fence;
 pub use invariant::{Invariant, broken};
 pub use ledger::{
-    Computed, Contribution, Difference, Entry, Ledger, LedgerTables, Measures, Rebuilt, Shares,
-    Sources, Subjects, Total,
+    Computed, Contribution, Difference, Entry, EntryDiffers, Ledger, LedgerTables, Measures,
+    Rebuilt, Shares, Sources, Subjects, Total,
 };
 pub use write::{Committed, Row, Table, Update, Updated, Write};

@@ -8,11 +8,13 @@ mod contribution;
 mod entry;
 mod figures;
 mod row;
+mod sources;
 
 pub use contribution::contribution;
 pub use entry::Creator;
 pub use figures::{CampaignFigures, WHOLE, scope};
 pub use row::{CampaignRow, PROJECTED};
+pub use sources::Members;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::classify;

@@ -28,7 +28,7 @@ use self::slots::Slots;
 pub use self::{
     rebuild::{Computed, Rebuilt, Sources, Subjects},
     shares::{Measures, Shares, Total},
-    verify::Difference,
+    verify::{Difference, EntryDiffers},
 };
 use crate::write::{Row, Table};
 

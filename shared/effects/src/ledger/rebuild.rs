@@ -1,6 +1,9 @@
 //! Building totals anew, from what contributions are made of, while contributions go on arriving.
 
-use std::{collections::BTreeMap, future::Future};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
 use aws_sdk_dynamodb::{operation::scan::ScanOutput, types::AttributeValue};
 use millrace_cloud::classify;
@@ -12,8 +15,12 @@ use super::{
     control::{Phase, Stage},
     rows::{self, Generation, Generations, Held},
     shares::Shares,
+    verify::EntryKey,
 };
-use crate::{expression::key, write::Row};
+use crate::{
+    expression::{When, key},
+    write::{Committed, Row, Write},
+};
 
 /// How many contributions are read at once.
 const PAGE: i32 = 100;
@@ -33,6 +40,19 @@ pub trait Sources: Send + Sync {
         &self,
         subjects: &[String],
     ) -> impl Future<Output = Result<Vec<Option<Computed>>, Failure>> + Send;
+
+    /// What is right of a contribution that adds something which its source cannot say exactly, such as how far a count of what is
+    /// over had come: `held` is what it adds now. Unless said otherwise, what the source says.
+    fn agree(&self, computed: Computed, held: &Shares) -> Computed {
+        let _ = held;
+        computed
+    }
+
+    /// Whose an entry is, and its key; `None` if that cannot be told.
+    fn owner_of(&self, entry: &Row) -> Option<(String, EntryKey)> {
+        let _ = entry;
+        None
+    }
 }
 
 /// Some of the subjects that have a source.
@@ -67,6 +87,8 @@ pub struct Rebuilt {
     pub written: usize,
     /// How many had no source any more and add nothing now.
     pub emptied: usize,
+    /// How many entries were removed that were nobody's.
+    pub strays: usize,
 }
 
 impl Ledger {
@@ -79,7 +101,10 @@ impl Ledger {
         loop {
             let main = self.main().await?;
             match main.stage {
-                Stage::AtRest if has_begun => return Ok(rebuilt),
+                Stage::AtRest if has_begun => {
+                    rebuilt.strays = self.remove_strays(sources).await?;
+                    return Ok(rebuilt);
+                }
                 Stage::AtRest => self.begin(main.reads).await?,
                 Stage::Building { next, phase, from } => {
                     rebuilt.went_on |= !has_begun;
@@ -168,6 +193,7 @@ impl Ledger {
                 }
                 rebuilt.emptied += usize::from(is_gone && !held.shares.is_empty());
                 turns.insert(subject.as_str(), held.turn);
+                let computed = computed.map(|computed| sources.agree(computed, &held.shares));
                 batch.push(contribution(subject, held, computed));
             }
             let outcomes = self.commit_by(Rule::Unmoved(&turns, next), &batch).await?;
@@ -219,6 +245,60 @@ impl Ledger {
         let next = page.last_evaluated_key.as_ref().and_then(rows::subject);
         let next = next.map(str::to_owned);
         Ok((page.items.unwrap_or_default(), next))
+    }
+
+    /// Removes entries that their owners' contributions do not have. An owner that moves meanwhile keeps them: it writes them itself.
+    async fn remove_strays(&self, sources: &impl Sources) -> Result<usize, Failure> {
+        let mut removed = 0;
+        let mut from = None;
+        loop {
+            let (rows, next) = self.scan_entries(from).await?;
+            let owned: Vec<_> = { &rows }
+                .iter()
+                .filter_map(|row| sources.owner_of(row))
+                .collect();
+            let owners: BTreeSet<&str> = owned.iter().map(|(owner, _)| owner.as_str()).collect();
+            let (held, _) = self.contributions(owners.into_iter(), None).await?;
+            for (owner, entry) in &owned {
+                let held = held.get(owner);
+                if held.is_some_and(|held| held.entries.contains(entry)) {
+                    continue;
+                }
+                removed += usize::from(self.remove_stray(owner, held, entry).await?);
+            }
+            from = next;
+            if from.is_none() {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Whether it was removed: not if its owner has moved.
+    async fn remove_stray(
+        &self,
+        owner: &str,
+        held: Option<&Held>,
+        entry: &EntryKey,
+    ) -> Result<bool, Failure> {
+        let Some(table) = &self.names.entries else {
+            return Ok(false);
+        };
+        let check = Write::Check {
+            table: self.names.contributions.clone(),
+            key: key([(rows::SUBJECT, owner)]),
+            when: match held {
+                Some(held) => When::Equal(rows::TURN, AttributeValue::N(held.turn.to_string())),
+                None => When::Absent(rows::SUBJECT),
+            },
+        };
+        let delete = Write::Delete {
+            table: table.clone(),
+            key: rows::entry_key(entry),
+            when: None,
+        };
+        let attempted = "remove what stands beside totals and is nobody's";
+        let committed = self.table.commit(attempted, vec![check, delete]).await?;
+        Ok(matches!(committed, Committed::Done))
     }
 
     /// Removes the totals of a generation that nobody reads or writes any more.

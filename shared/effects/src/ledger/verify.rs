@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use millrace_cloud::classify;
 use millrace_events::Failure;
 
 use super::{
@@ -13,6 +15,7 @@ use super::{
     rows::{self, Held},
     shares::{self, Shares, Total},
 };
+use crate::write::Row;
 
 /// Something that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,27 @@ pub enum Difference {
         /// The sum.
         should_be: i64,
     },
+    /// A row that stands beside is not what its source says.
+    Entry {
+        /// Its key.
+        key: EntryKey,
+        /// What is wrong with it.
+        differs: EntryDiffers,
+    },
+}
+
+/// The key of an entry: attributes of type text.
+pub(super) type EntryKey = BTreeMap<String, String>;
+
+/// What is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryDiffers {
+    /// It is not there.
+    IsMissing,
+    /// Nothing says that it should be there.
+    IsTooMany,
+    /// Attributes of these names are not what they should be.
+    In(Vec<String>),
 }
 
 impl fmt::Display for Difference {
@@ -73,76 +97,185 @@ impl fmt::Display for Difference {
                 "total: {measure} of {} in {} is {is}, should be {should_be}",
                 total.name, total.scope
             ),
+            Self::Entry { key, differs } => {
+                let parts = key.iter().map(|(name, value)| format!("{name}={value}"));
+                let key = parts.collect::<Vec<_>>().join(", ");
+                match differs {
+                    EntryDiffers::IsMissing => write!(f, "entry {key}: is missing"),
+                    EntryDiffers::IsTooMany => write!(f, "entry {key}: should not be there"),
+                    EntryDiffers::In(names) => {
+                        write!(f, "entry {key}: differs in {}", names.join(", "))
+                    }
+                }
+            }
         }
     }
 }
 
+/// What is known of a ledger that is being compared.
+#[derive(Default)]
+struct Seen {
+    subjects: BTreeSet<String>,
+    /// What all sources say together.
+    sum: Shares,
+    /// What the sources say that stands beside.
+    entries: BTreeMap<EntryKey, Row>,
+    differences: Vec<Difference>,
+}
+
 impl Ledger {
-    /// Computes every contribution and every total from the sources, and names what is not so. Reads everything. An event that is
-    /// still on its way is a difference: of a ledger that is written meanwhile, only what is named again and again is wrong.
+    /// Computes every contribution, every total and every entry from the sources, and names what is not so. Reads everything. An
+    /// event that is still on its way is a difference: of a ledger that is written meanwhile, only what is named again and again is
+    /// wrong.
+    ///
+    /// # Errors
+    /// The tables' and the sources'.
     pub async fn verify(&self, sources: &impl Sources) -> Result<Vec<Difference>, Failure> {
-        let mut differences = Vec::new();
-        let mut sum = Shares::new();
-        let mut known = BTreeSet::new();
+        let mut seen = Seen::default();
         let mut from = None;
         loop {
             let page = sources.subjects(from.as_deref()).await?;
-            let subjects = page.subjects.iter().map(String::as_str);
-            let (held, _) = self.contributions(subjects, None).await?;
-            let computed = sources.compute(&page.subjects).await?;
-            for (subject, computed) in page.subjects.into_iter().zip(computed) {
-                let nothing = Held::default();
-                let held = held.get(&subject).unwrap_or(&nothing);
-                if let Some(computed) = computed {
-                    shares::add(&mut sum, &computed.shares, 1);
-                    compare(&subject, held, &computed, &mut differences);
-                    known.insert(subject);
-                }
-            }
+            self.look_at(sources, page.subjects, &mut seen).await?;
             from = page.next;
             if from.is_none() {
                 break;
             }
         }
-        self.without_source(&known, &mut differences).await?;
+        loop {
+            let (page, next) = self.scan_contributions(from.as_deref()).await?;
+            let subjects = page.iter().filter_map(rows::subject);
+            let others = subjects.filter(|subject| !seen.subjects.contains(*subject));
+            let others = others.map(str::to_owned).collect();
+            self.look_at(sources, others, &mut seen).await?;
+            from = next;
+            if from.is_none() {
+                break;
+            }
+        }
         let totals = self.all_totals().await?;
-        for (total, measure, is, should_be) in unequal(&totals, &sum) {
-            differences.push(Difference::Total {
+        for (total, measure, is, should_be) in unequal(&totals, &seen.sum) {
+            seen.differences.push(Difference::Total {
                 total,
                 measure,
                 is,
                 should_be,
             });
         }
-        Ok(differences)
+        self.look_at_entries(sources, &mut seen).await?;
+        Ok(seen.differences)
     }
 
-    /// Contributions that add something although nothing says so.
-    async fn without_source(
+    /// Compares the contributions of these subjects with what their sources say. One without a source adds nothing.
+    async fn look_at(
         &self,
-        known: &BTreeSet<String>,
-        differences: &mut Vec<Difference>,
+        sources: &impl Sources,
+        subjects: Vec<String>,
+        seen: &mut Seen,
     ) -> Result<(), Failure> {
-        let mut from: Option<String> = None;
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        let names = subjects.iter().map(String::as_str);
+        let (held, _) = self.contributions(names, None).await?;
+        let computed = sources.compute(&subjects).await?;
+        let nothing = Held::default();
+        for (subject, computed) in subjects.into_iter().zip(computed) {
+            let held = held.get(&subject).unwrap_or(&nothing);
+            match computed {
+                Some(computed) => {
+                    let computed = sources.agree(computed, &held.shares);
+                    shares::add(&mut seen.sum, &computed.shares, 1);
+                    compare(&subject, held, &computed, &mut seen.differences);
+                    let entries = computed.entries.iter();
+                    seen.entries
+                        .extend(entries.map(|entry| (entry.key.clone(), rows::entry_row(entry))));
+                }
+                None => {
+                    let nothing = Shares::new();
+                    amounts(&subject, &held.shares, &nothing, &mut seen.differences);
+                }
+            }
+            seen.subjects.insert(subject);
+        }
+        Ok(())
+    }
+
+    async fn look_at_entries(
+        &self,
+        sources: &impl Sources,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        let mut missing = std::mem::take(&mut seen.entries);
+        let names: Vec<String> = match missing.keys().next() {
+            Some(key) => key.keys().cloned().collect(),
+            None => Vec::new(),
+        };
+        let mut from = None;
         loop {
-            let (page, next) = self.scan_contributions(from.as_deref()).await?;
-            for row in &page {
-                let subject = rows::subject(row).unwrap_or_default();
-                if !known.contains(subject) {
-                    amounts(
-                        subject,
-                        &Held::read(row).shares,
-                        &Shares::new(),
-                        differences,
-                    );
+            let (rows, next) = self.scan_entries(from).await?;
+            for row in rows {
+                let owned = sources.owner_of(&row).map(|(_, key)| key);
+                let key = owned.unwrap_or_else(|| key_of_entry(&row, &names));
+                let differs = match missing.remove(&key) {
+                    None => EntryDiffers::IsTooMany,
+                    Some(should_be) => EntryDiffers::In(differing(&row, &should_be)),
+                };
+                if differs != EntryDiffers::In(Vec::new()) {
+                    seen.differences.push(Difference::Entry { key, differs });
                 }
             }
             from = next;
             if from.is_none() {
-                return Ok(());
+                break;
             }
         }
+        let missing = missing.into_keys().map(|key| Difference::Entry {
+            key,
+            differs: EntryDiffers::IsMissing,
+        });
+        seen.differences.extend(missing);
+        Ok(())
     }
+
+    /// A page of the entries; none of a ledger without.
+    pub(super) async fn scan_entries(
+        &self,
+        from: Option<Row>,
+    ) -> Result<(Vec<Row>, Option<Row>), Failure> {
+        let Some(table) = &self.names.entries else {
+            return Ok((Vec::new(), None));
+        };
+        let page = self
+            .table
+            .client()
+            .scan()
+            .table_name(table)
+            .consistent_read(true)
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| classify("read what stands beside totals", error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+    }
+}
+
+/// The key that an entry has, of attributes of these names; of all that are text when nobody knows their names.
+fn key_of_entry(row: &Row, names: &[String]) -> EntryKey {
+    let text = |(name, value): (&String, &AttributeValue)| {
+        let is_key = names.is_empty() || names.contains(name);
+        let text = value.as_s().ok().filter(|_| is_key)?;
+        Some((name.clone(), text.clone()))
+    };
+    row.iter().filter_map(text).collect()
+}
+
+/// The names of attributes that are not the same.
+fn differing(is: &Row, should_be: &Row) -> Vec<String> {
+    let names: BTreeSet<&String> = is.keys().chain(should_be.keys()).collect();
+    let others = names
+        .into_iter()
+        .filter(|name| is.get(*name) != should_be.get(*name));
+    others.cloned().collect()
 }
 
 fn compare(subject: &str, held: &Held, computed: &Computed, differences: &mut Vec<Difference>) {

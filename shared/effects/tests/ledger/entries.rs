@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_effects::{Contribution, Entry, Row, Shares};
 use millrace_events::reason;
+use serde_json::json;
 
 use crate::world::*;
 
@@ -72,6 +73,50 @@ async fn a_rebuild_puts_entries_right() {
         .unwrap();
     world.ledger.rebuild(&sources).await.unwrap();
     assert_eq!(there(&world), [("a".to_owned(), "right".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_are_wrong_are_named_and_a_rebuild_mends_them() {
+    let world = world();
+    let sources = Known::default();
+    let right = with(
+        1,
+        vec![entry("a", "one"), entry("b", "one"), entry("c", "one")],
+    );
+    sources.set(&right, true);
+    world.ledger.commit(&[right]).await.unwrap();
+    let verify = || async {
+        let found = world.ledger.verify(&sources).await.unwrap();
+        let mut said: Vec<String> = found.iter().map(ToString::to_string).collect();
+        said.sort();
+        said
+    };
+    assert_eq!(verify().await, [""; 0]);
+    let dynamo = &world.services.dynamo;
+    let put = |group: &str, word: &str| {
+        let row =
+            json!({"group": {"S": group}, "subject": {"S": "subject-1"}, "word": {"S": word}});
+        let request = json!({"TableName": "entries", "Item": row});
+        dynamo.call_json("PutItem", &request).unwrap();
+    };
+    put("b", "other");
+    put("z", "stray");
+    let key = json!({"group": {"S": "c"}, "subject": {"S": "subject-1"}});
+    let request = json!({"TableName": "entries", "Key": key});
+    dynamo.call_json("DeleteItem", &request).unwrap();
+    assert_eq!(
+        verify().await,
+        [
+            "entry group=b, subject=subject-1: differs in word",
+            "entry group=c, subject=subject-1: is missing",
+            "entry group=z, subject=subject-1: should not be there",
+        ]
+    );
+    let rebuilt = world.ledger.rebuild(&sources).await.unwrap();
+    assert_eq!(rebuilt.strays, 1);
+    assert_eq!(verify().await, [""; 0]);
+    let pair = |group: &str| (group.to_owned(), "one".to_owned());
+    assert_eq!(there(&world), [pair("a"), pair("b"), pair("c")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use std::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use millrace_cloud::{Addressing, Clients, Tap};
 use millrace_effects::{
-    Computed, Contribution, Ledger, LedgerTables, Measures, Shares, Sources, Subjects, Table, Total,
+    Computed, Contribution, Ledger, LedgerTables, Measures, Row, Shares, Sources, Subjects, Table,
+    Total,
 };
 use millrace_events::{Failure, Version};
 use millrace_local::{Services, Storage, clock::SystemClock, http_client, sdk_config_with};
@@ -172,5 +173,11 @@ impl Sources for Known {
             .iter()
             .map(|name| known.get(name).cloned())
             .collect())
+    }
+
+    fn owner_of(&self, entry: &Row) -> Option<(String, BTreeMap<String, String>)> {
+        let text = |name: &str| Some((name.to_owned(), entry.get(name)?.as_s().ok()?.clone()));
+        let key = BTreeMap::from([text("group")?, text("subject")?]);
+        Some((key["subject"].clone(), key))
     }
 }

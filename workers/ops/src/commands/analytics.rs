@@ -1,6 +1,10 @@
-//! `millrace analytics`: the figures against what they are made of.
+//! `millrace analytics`: the figures, the campaigns' totals and the campaigns' rows against what they are made of.
 
-use millrace_marketing::analytics::{Everything, ledger};
+use millrace_effects::{Difference, Rebuilt};
+use millrace_marketing::{
+    analytics::{Everything, ledger},
+    campaigns::Members,
+};
 use serde_json::json;
 
 use crate::{
@@ -8,6 +12,13 @@ use crate::{
     output::{self, Ended, Error, line},
     platform::Platform,
 };
+
+/// The figures of all matches and campaigns.
+const FIGURES: &str = "figures";
+/// The totals of each campaign, and its creators.
+const CAMPAIGNS: &str = "campaigns";
+/// What of them stands in the platform's rows.
+const ROWS: &str = "campaign rows";
 
 pub(crate) async fn run(asked: Analytics) -> Result<Ended, Error> {
     match asked.command {
@@ -28,26 +39,38 @@ async fn open(place: &AnalyticsPlace) -> Result<Platform, Error> {
 async fn verify(place: AnalyticsPlace) -> Result<Ended, Error> {
     let platform = open(&place).await?;
     let marketing = platform.products().marketing();
+    let campaigns = &marketing.campaigns;
     let everything = Everything(marketing.clone());
-    let differences = ledger(marketing).verify(&everything).await?;
-    for difference in &differences {
+    let figures = ledger(marketing).verify(&everything).await?;
+    let members = Members(marketing.clone());
+    let totals = campaigns.ledger.verify(&members).await?;
+    let of = |of: &'static str, all: Vec<Difference>| {
+        all.into_iter().map(move |found| (of, found.to_string()))
+    };
+    let mut found: Vec<_> = of(FIGURES, figures).chain(of(CAMPAIGNS, totals)).collect();
+    let rows = campaigns.differing().await?.into_iter();
+    found.extend(rows.map(|(campaign, what)| {
+        let said = format!("row of campaign {campaign}: differs in {}", what.join(", "));
+        (ROWS, said)
+    }));
+    for (of, said) in &found {
         if place.place.json {
-            output::json(&json!({"difference": difference.to_string()}));
+            output::json(&json!({"of": of, "difference": said}));
         } else {
-            line(&difference.to_string());
+            line(&format!("{of}: {said}"));
         }
     }
     if place.place.json {
-        output::json(&json!({"differences": differences.len()}));
-    } else if differences.is_empty() {
-        line("every figure is what matches and campaigns say");
+        output::json(&json!({"differences": found.len()}));
+    } else if found.is_empty() {
+        line("every figure is what matches and campaigns say, and so is every campaign's row");
     } else {
         line(&format!(
             "{} differ; an event that is on its way is one too: `millrace analytics rebuild` mends what stays",
-            differences.len()
+            found.len()
         ));
     }
-    Ok(if differences.is_empty() {
+    Ok(if found.is_empty() {
         Ended::Done
     } else {
         Ended::SomeFailed
@@ -57,23 +80,44 @@ async fn verify(place: AnalyticsPlace) -> Result<Ended, Error> {
 async fn rebuild(place: AnalyticsPlace) -> Result<Ended, Error> {
     let platform = open(&place).await?;
     let marketing = platform.products().marketing();
-    let everything = Everything(marketing.clone());
-    let rebuilt = ledger(marketing).rebuild(&everything).await?;
+    let campaigns = &marketing.campaigns;
+    let rebuilt = ledger(marketing)
+        .rebuild(&Everything(marketing.clone()))
+        .await?;
+    tell(&place, FIGURES, "matches and campaigns", &rebuilt);
+    let members = Members(marketing.clone());
+    let rebuilt = campaigns.ledger.rebuild(&members).await?;
+    tell(&place, CAMPAIGNS, "matches of campaigns", &rebuilt);
+    // Rows follow totals, so they come last.
+    let written = campaigns.project_all().await?;
+    if place.place.json {
+        output::json(&json!({"of": ROWS, "written": written}));
+    } else {
+        line(&format!("{ROWS}: {written} written"));
+    }
+    Ok(Ended::Done)
+}
+
+/// What was built anew.
+fn tell(place: &AnalyticsPlace, of: &str, subjects: &str, rebuilt: &Rebuilt) {
     if place.place.json {
         output::json(&json!({
+            "of": of,
             "wentOn": rebuilt.went_on,
             "subjects": rebuilt.subjects,
             "written": rebuilt.written,
             "emptied": rebuilt.emptied,
+            "strays": rebuilt.strays,
         }));
-        return Ok(Ended::Done);
+        return;
     }
     if rebuilt.went_on {
-        line("went on with a rebuild that was interrupted");
+        line(&format!(
+            "{of}: went on with a rebuild that was interrupted"
+        ));
     }
     line(&format!(
-        "{} matches and campaigns looked at, {} written, {} without a source emptied",
-        rebuilt.subjects, rebuilt.written, rebuilt.emptied
+        "{of}: {} {subjects} looked at, {} written, {} without a source emptied, {} rows removed that were nobody's",
+        rebuilt.subjects, rebuilt.written, rebuilt.emptied, rebuilt.strays
     ));
-    Ok(Ended::Done)
 }
