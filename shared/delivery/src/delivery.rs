@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures::StreamExt;
 use millrace_cloud::{Clients, Clock, SettingError, Settings, chance};
 use millrace_events::{
-    Batch, DecodeError, Failure, Message, Reason, Source, mutation, open, reason,
+    Batch, DecodeError, Failure, Message, Reason, Source, mutation, open_owned, reason,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -178,7 +178,7 @@ impl Delivery {
     pub async fn deliver(&self, event: Value, invocation: Invocation) -> Report {
         let times = Times::new(&self.settings, Instant::now(), invocation.deadline);
         let wrapping = Wrapping::of(&event);
-        let batch = open(&event).unwrap_or_else(|error| unopened(event, error));
+        let batch = open_owned(event).unwrap_or_else(|(event, error)| unopened(event, error));
         let lanes = lanes_of(&batch);
         let trace = invocation.trace_id.as_deref();
         let early = self.together(&batch, &lanes, times, trace).await;

@@ -155,23 +155,48 @@ pub fn open_slice(bytes: &[u8]) -> Result<Batch, DecodeError> {
 /// [`DecodeError`] if the event is neither an object nor an array of objects, or if its `Records`
 /// are no array. Anything else that is wrong is a failure of one message.
 pub fn open(event: &Value) -> Result<Batch, DecodeError> {
-    let Some(entries) = entries_of(event)? else {
-        return Ok(Batch {
-            source: source_of(event),
+    entries_of(event)?;
+    Ok(open_whole(event.clone()))
+}
+
+/// The same of an event that is not needed any more; one that cannot be opened is given back.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_owned(event: Value) -> Result<Batch, (Value, DecodeError)> {
+    match entries_of(&event) {
+        Ok(_) => Ok(open_whole(event)),
+        Err(error) => Err((event, error)),
+    }
+}
+
+fn open_whole(mut event: Value) -> Batch {
+    let Some(entries) = take_entries(&mut event) else {
+        return Batch {
+            source: source_of(&event),
             messages: vec![open_message(event, 0)],
-        });
+        };
     };
     let source = entries.first().map_or(Source::Direct, source_of);
     let messages = entries
-        .iter()
+        .into_iter()
         .enumerate()
         .map(|(position, entry)| open_message(entry, position))
         .collect();
-    Ok(Batch { source, messages })
+    Batch { source, messages }
 }
 
 /// The entries of `Records` or of an array (EventBridge Pipes hands arrays over); `None`: the event
 /// is its own only message.
+fn take_entries(event: &mut Value) -> Option<Vec<Value>> {
+    let entries = match event {
+        Value::Object(fields) => fields.get_mut("Records")?,
+        other => other,
+    };
+    entries.as_array_mut().map(std::mem::take)
+}
+
+/// The same, without taking them.
 fn entries_of(event: &Value) -> Result<Option<&[Value]>, DecodeError> {
     match event {
         Value::Array(entries) => Ok(Some(entries)),
@@ -205,11 +230,11 @@ fn source_of(entry: &Value) -> Source {
     Source::Direct
 }
 
-fn open_message(entry: &Value, position: usize) -> Message {
+fn open_message(entry: Value, position: usize) -> Message {
     let mut opening = Opening::default();
     let mut records = Vec::new();
     let mut rejected = Vec::new();
-    let records = match opening.open(entry) {
+    let records = match opening.open(&entry) {
         Err(failure) => Err(failure),
         Ok(decoded) => {
             for one in decoded {
@@ -225,15 +250,15 @@ fn open_message(entry: &Value, position: usize) -> Message {
             }
         }
     };
-    let id = sqs::message_id(entry)
-        .or_else(|| stream::sequence_number(entry))
+    let id = sqs::message_id(&entry)
+        .or_else(|| stream::sequence_number(&entry))
         .map_or_else(|| position.to_string(), str::to_owned);
     Message {
         id,
-        group: sqs::group(entry),
-        attempt: sqs::receive_count(entry),
-        receipt: sqs::receipt(entry),
-        raw: entry.clone(),
+        group: sqs::group(&entry),
+        attempt: sqs::receive_count(&entry),
+        receipt: sqs::receipt(&entry),
+        raw: entry,
         trace_id: opening.trace_id,
         records,
         rejected,

@@ -14,7 +14,9 @@ pub mod reason;
 pub mod record;
 pub mod redact;
 
-pub use envelope::{Batch, DecodeError, Message, Receipt, Source, open, open_slice, trace_root};
+pub use envelope::{
+    Batch, DecodeError, Message, Receipt, Source, open, open_owned, open_slice, trace_root,
+};
 pub use outcome::{Class, Failure, Outcome, chain};
 pub use parked::{ParkedFormat, ParkedReason, ParkedRecord, parked_id};
 pub use reason::Reason;

@@ -30,7 +30,14 @@ pub type Shares = BTreeMap<Total, Measures>;
 /// Adds `shares`, `sign` times, to `sum`, which keeps neither zeros nor totals without a measure.
 pub(crate) fn add(sum: &mut Shares, shares: &Shares, sign: i64) {
     for (total, measures) in shares {
-        add_measures(sum.entry(total.clone()).or_default(), measures, sign);
+        match sum.get_mut(total) {
+            Some(there) => add_measures(there, measures, sign),
+            None => {
+                let mut there = Measures::new();
+                add_measures(&mut there, measures, sign);
+                sum.insert(total.clone(), there);
+            }
+        }
     }
     sum.retain(|_, measures| !measures.is_empty());
 }
@@ -38,15 +45,38 @@ pub(crate) fn add(sum: &mut Shares, shares: &Shares, sign: i64) {
 /// Adds `measures`, `sign` times, to `sum`, which keeps no zeros.
 pub(crate) fn add_measures(sum: &mut Measures, measures: &Measures, sign: i64) {
     for (measure, amount) in measures {
-        *sum.entry(measure.clone()).or_default() += sign * amount;
+        match sum.get_mut(measure) {
+            Some(there) => *there += sign * amount,
+            None => {
+                sum.insert(measure.clone(), sign * amount);
+            }
+        }
     }
     sum.retain(|_, amount| *amount != 0);
 }
 
 /// What must be added to `from` so that it becomes `to`.
 pub(crate) fn difference(from: &Shares, to: &Shares) -> Shares {
-    let mut difference = without_zeros(to);
-    add(&mut difference, from, -1);
+    let nothing = Measures::new();
+    let mut difference = Shares::new();
+    // Most of what was there stays as it is, and is not copied.
+    let mut put = |total: &Total, before: &Measures, after: &Measures| {
+        if before == after {
+            return;
+        }
+        let mut change = Measures::new();
+        add_measures(&mut change, after, 1);
+        add_measures(&mut change, before, -1);
+        if !change.is_empty() {
+            difference.insert(total.clone(), change);
+        }
+    };
+    for (total, after) in to {
+        put(total, from.get(total).unwrap_or(&nothing), after);
+    }
+    for (total, before) in from.iter().filter(|(total, _)| !to.contains_key(total)) {
+        put(total, before, &nothing);
+    }
     difference
 }
 

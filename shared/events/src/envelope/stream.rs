@@ -3,6 +3,7 @@
 //! Shape: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize as _;
 use serde_dynamo::AttributeValue;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -88,7 +89,7 @@ fn image(value: &Value, name: &str) -> Result<Option<Item>, Failure> {
     if image.is_null() {
         return Ok(None);
     }
-    let item = serde_json::from_value(image.clone()).map_err(|error| {
+    let item = Item::deserialize(image).map_err(|error| {
         malformed(format!("`dynamodb.{name}` of the {WHAT} is not an item")).caused_by(error)
     })?;
     Ok(Some(item))

@@ -19,7 +19,7 @@ use millrace_cloud::{Clients, Clock, ManualClock, Settings};
 use millrace_delivery::{
     CountingSink, Delivery, DeliverySettings, Invocation, MemoryParking, QueueDefault,
 };
-use millrace_local::{Services, Storage, clock::SystemClock};
+use millrace_local::{Services, Storage, clock::SystemClock, template::Template};
 use millrace_marketing::{
     Marketing,
     aggregate_analytics::AggregateAnalytics,
@@ -29,6 +29,10 @@ use millrace_marketing::{
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+
+/// As in the product's function.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Records of a batch.
 const BATCH: usize = 100;
@@ -116,6 +120,13 @@ struct Counts {
 
 async fn serve(file: &str) {
     let services = Services::open(&Storage::Memory, Arc::new(SystemClock)).unwrap();
+    let text = include_str!("../../../../infra/template.yaml");
+    let template = Template::parse(text, "infra/template.yaml", &BTreeMap::new()).unwrap();
+    for table in &template.tables {
+        let create = services.dynamo.call_json("CreateTable", &table.create);
+        create.unwrap();
+    }
+    // What the handler in Python has of its own.
     for (name, keys) in [
         ("totals", &["scope", "name"][..]),
         ("idempotency", &["id"][..]),
@@ -311,6 +322,8 @@ async fn fold(endpoint: &str, file: &str) {
             .map(|record| format!("{:?}", record.outcome));
         applied += words.filter(|word| word == "Applied").count();
     }
+    let expected = batches.lines().count() * BATCH;
+    assert_eq!(applied, expected, "every event is applied, once");
     let told = json!({"events": applied, "seconds": begun.elapsed().as_secs_f64(), "cpuSeconds": cpu_seconds() - cpu});
     println!("{told}");
 }
