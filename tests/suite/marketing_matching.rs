@@ -281,6 +281,43 @@ async fn a_pair_is_matched_once_whoever_is_classified_again_and_whatever_became_
     assert_eq!(matches(&world), []);
 }
 
+#[tokio::test]
+async fn hundreds_of_creators_are_looked_at_with_few_requests() {
+    let world = World::in_process().await;
+    let names = &world.names.marketing;
+    let now = world.now().unix_timestamp();
+    for number in 0..250 {
+        let creator = Creator {
+            number,
+            category: 0,
+            region: Some(0),
+            subscribers: 40_000,
+            views: 12_000,
+            rate: 600,
+            silent: Some(1),
+            active: true,
+        };
+        put(&world, &names.creators, &creator.row(now));
+    }
+    world.quiet().await;
+    let store = Store {
+        category: 0,
+        price: Some(32_000),
+        budget: None,
+    };
+    put(&world, &names.stores, &store.row());
+    world.quiet_without(&["match-creators"]).await;
+    world.tap.arm(None);
+    for (event, seen) in world.stream_events("match-creators").await {
+        world.deliver("match-creators", &event).await;
+        world.checkpoint(seen);
+    }
+    let calls = world.tap.calls();
+    assert_eq!(matches(&world).len(), SHARE);
+    // Two requests for each match; of the creators and of their pairs a hundred at once.
+    assert!(calls.len() < 45, "{} requests: {calls:?}", calls.len());
+}
+
 /// A sample as DynamoDB's JSON.
 fn typed(value: &Value) -> Value {
     match value {

@@ -1,5 +1,7 @@
 //! What other tables say of a store and of a creator.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::classify;
 use millrace_effects::{Row, key};
@@ -147,41 +149,80 @@ pub fn row_is_active(row: &Item) -> bool {
     status.is_ok_and(|status| status.is_some_and(|word| word.trim().eq_ignore_ascii_case("active")))
 }
 
-/// The ids that an index has under a key: what stands behind the prefix in their partition keys.
+/// The rows that indexes have under these values, each once, as they are now: the indexes propose, the rows are read consistently, a
+/// hundred a request. Rows that are gone are left out.
 ///
 /// # Errors
 /// The table's.
 pub async fn proposed(
     marketing: &Marketing,
     table: &str,
-    (index, attribute): (&str, &str),
-    value: &str,
-    prefix: &str,
-) -> Result<Vec<String>, Failure> {
-    let mut ids = Vec::new();
-    let mut from = None;
-    loop {
+    places: &[Place],
+    mut take: impl FnMut(Item),
+) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for place in places {
+        let mut of_place = 0;
+        let mut from = None;
+        loop {
+            let (keys, next) = place.page(marketing, table, from).await?;
+            of_place += keys.len();
+            let new = keys.into_iter().filter(|key| seen.insert(key.clone()));
+            let wanted = new.map(|(partition, sort)| {
+                let key = key([("PK", &*partition), ("SK", &*sort)]);
+                (table.to_owned(), key)
+            });
+            let wanted: Vec<_> = wanted.collect();
+            if !wanted.is_empty() {
+                let mut found = marketing.table.read_many(wanted).await?;
+                let rows = found.remove(table).unwrap_or_default();
+                rows.into_iter().map(Item::from).for_each(&mut take);
+            }
+            from = next;
+            if from.is_none() || of_place >= MOST_PROPOSED {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A value in an index.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The index.
+    pub index: &'static str,
+    /// Its partition key.
+    pub attribute: &'static str,
+    /// What stands there.
+    pub value: String,
+}
+
+impl Place {
+    /// Keys of rows, and where the next page begins.
+    async fn page(
+        &self,
+        marketing: &Marketing,
+        table: &str,
+        from: Option<Row>,
+    ) -> Result<(Vec<(String, String)>, Option<Row>), Failure> {
         let request = marketing
             .clients
             .dynamodb
             .query()
             .table_name(table)
-            .index_name(index)
-            .key_condition_expression(format!("{attribute} = :value"))
-            .expression_attribute_values(":value", text(value))
-            .projection_expression("PK")
+            .index_name(self.index)
+            .key_condition_expression(format!("{} = :value", self.attribute))
+            .expression_attribute_values(":value", text(&*self.value))
+            .projection_expression("PK, SK")
             .set_exclusive_start_key(from);
         let answer = request.send().await;
-        let answer = answer.map_err(|error| classify(&format!("look into {index}"), error))?;
-        let rows = answer.items.unwrap_or_default();
-        let keys = rows.iter().filter_map(|row| row.get("PK")?.as_s().ok());
-        ids.extend(
-            keys.filter_map(|key| key.strip_prefix(prefix))
-                .map(str::to_owned),
-        );
-        from = answer.last_evaluated_key;
-        if from.is_none() || ids.len() >= MOST_PROPOSED {
-            return Ok(ids);
-        }
+        let attempted = format!("look into {}", self.index);
+        let answer = answer.map_err(|error| classify(&attempted, error))?;
+        let part = |row: &Row, name: &str| row.get(name)?.as_s().ok().cloned();
+        let keys = { answer.items() }
+            .iter()
+            .filter_map(|row| Some((part(row, "PK")?, part(row, "SK")?)));
+        Ok((keys.collect(), answer.last_evaluated_key))
     }
 }

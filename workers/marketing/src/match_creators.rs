@@ -3,6 +3,11 @@
 //! The indexes propose who shares a category or a place, the rows decide. A match, its pair, the store's count and the check
 //! of the fence are one transaction, so there is never a second match of a pair, nor more than a store's share.
 
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{Committed, Fence, Row, When, Write, key};
 use millrace_events::{
@@ -17,7 +22,7 @@ use crate::{
     attributes::text,
     context::Marketing,
     creators::Channel,
-    lookup::{creator_rows, proposed, row_is_active, store_row},
+    lookup::{Place, creator_rows, proposed, row_is_active, store_row},
     matching::{Pair, match_row, pair_key, quota},
     publish::NAMESPACE,
     scoring::{Candidate, Seeker, score},
@@ -87,7 +92,9 @@ impl Worker for MatchCreators {
             Side::Creator(candidate) => self.pairs_of_creator(candidate, as_of).await?,
         };
         pairs.retain(|pair| pair.score.total() >= marketing.rules.match_threshold * 100);
-        pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.score.total()), pair.ids()));
+        let matched = self.matched(&pairs).await?;
+        pairs.retain(|pair| !matched.contains(&pair.name()) || mutation::on(mutation::PAIR_TWICE));
+        pairs.sort_by_key(|pair| (Reverse(pair.score.total()), pair.ids()));
         let mut made = false;
         for pair in pairs {
             match self.make(&fence, &pair, as_of).await? {
@@ -127,97 +134,98 @@ impl MatchCreators {
         Ok(Some(Side::Store(seeker(&change.keys, new)?)))
     }
 
-    /// The creators who share the store's category or place: of each the channel that suits best.
+    /// The creators who share the store's category or place: of each the channel that suits best. One that the indexes do not have yet
+    /// comes with its own record.
     async fn pairs_of_store(
         &self,
         seeker: &Seeker,
         as_of: OffsetDateTime,
     ) -> Result<Vec<Pair>, Failure> {
         let Self(marketing) = self;
-        let names = &marketing.names;
         let store = &seeker.store;
-        let mut ids = Vec::new();
-        if let Some(category) = &store.category {
-            let index = ("creator-category-index", "GSI1PK");
-            let value = format!("CATEGORY#{category}");
-            ids.extend(proposed(marketing, &names.creators, index, &value, "CREATOR#").await?);
-        }
-        if let Some(place) = store.location() {
-            let index = ("creator-location-index", "GSI2PK");
-            let value = format!("LOCATION#{place}");
-            ids.extend(proposed(marketing, &names.creators, index, &value, "CREATOR#").await?);
-        }
-        ids.sort();
-        ids.dedup();
-        let mut pairs = Vec::new();
-        for creator in ids {
-            pairs.extend(self.best(seeker, &creator, as_of).await?);
-        }
-        Ok(pairs)
+        let category = store.category.as_ref().map(|category| Place {
+            index: "creator-category-index",
+            attribute: "GSI1PK",
+            value: format!("CATEGORY#{category}"),
+        });
+        let location = store.location().map(|place| Place {
+            index: "creator-location-index",
+            attribute: "GSI2PK",
+            value: format!("LOCATION#{place}"),
+        });
+        let places: Vec<Place> = category.into_iter().chain(location).collect();
+        let mut channels: BTreeMap<String, Vec<(String, Candidate)>> = BTreeMap::new();
+        proposed(marketing, &marketing.names.creators, &places, |row| {
+            if let Some((sort, candidate)) = active_channel(&row) {
+                let creator = candidate.channel.creator_id.clone();
+                channels.entry(creator).or_default().push((sort, candidate));
+            }
+        })
+        .await?;
+        let best = channels
+            .values()
+            .filter_map(|channels| best(seeker, channels, as_of));
+        Ok(best.collect())
     }
 
-    /// The stores that share the creator's category or place.
+    /// The stores that share the creator's category or place. A store is what its newest profile says: that is read of each store of
+    /// which a profile would do.
     async fn pairs_of_creator(
         &self,
         candidate: &Candidate,
         as_of: OffsetDateTime,
     ) -> Result<Vec<Pair>, Failure> {
         let Self(marketing) = self;
-        let names = &marketing.names;
         let channel = &candidate.channel;
-        let mut ids = Vec::new();
-        if let Some(category) = &channel.category {
-            let index = ("store-category-index", "GSI1PK");
-            let value = format!("CATEGORY#{category}");
-            ids.extend(proposed(marketing, &names.stores, index, &value, "STORE#").await?);
-        }
-        if let Some((city, district)) = channel
-            .region
-            .as_deref()
-            .and_then(|region| region.split_once(' '))
-        {
-            let index = ("store-location-index", "GSI2PK");
-            let value = format!("LOCATION#{city}#{district}");
-            ids.extend(proposed(marketing, &names.stores, index, &value, "STORE#").await?);
-        }
-        ids.sort();
-        ids.dedup();
+        let category = channel.category.as_ref().map(|category| Place {
+            index: "store-category-index",
+            attribute: "GSI1PK",
+            value: format!("CATEGORY#{category}"),
+        });
+        let region = channel.region.as_deref();
+        let region = region.and_then(|region| region.split_once(' '));
+        let location = region.map(|(city, district)| Place {
+            index: "store-location-index",
+            attribute: "GSI2PK",
+            value: format!("LOCATION#{city}#{district}"),
+        });
+        let places: Vec<Place> = category.into_iter().chain(location).collect();
+        // What a row says decides only which stores are looked at closely.
+        let channels = creator_rows(marketing, &channel.creator_id).await?;
+        let channels: Vec<_> = { channels }
+            .into_iter()
+            .filter_map(|row| active_channel(&Item::from(row)))
+            .collect();
+        let suits = |seeker: &Seeker| {
+            let pair = best(seeker, &channels, as_of);
+            pair.filter(|pair| pair.score.total() >= marketing.rules.match_threshold * 100)
+        };
+        let mut stores = BTreeSet::new();
+        proposed(marketing, &marketing.names.stores, &places, |row| {
+            let seeker = seeker(&row, &row).ok().filter(|_| row_is_active(&row));
+            let pair = seeker.as_ref().and_then(suits);
+            stores.extend(pair.map(|pair| pair.store.store_id));
+        })
+        .await?;
         let mut pairs = Vec::new();
-        for store in ids {
+        for store in stores {
             let row = store_row(marketing, &store).await?.map(Item::from);
-            let Some(row) = row.filter(row_is_active) else {
-                continue;
-            };
-            let Ok(seeker) = seeker(&row, &row) else {
-                continue;
-            };
-            pairs.extend(self.best(&seeker, &channel.creator_id, as_of).await?);
+            let row = row.filter(row_is_active);
+            let seeker = row.and_then(|row| seeker(&row, &row).ok());
+            pairs.extend(seeker.as_ref().and_then(suits));
         }
         Ok(pairs)
     }
 
-    /// The active channel of a creator that suits a store best, as the rows are now.
-    async fn best(
-        &self,
-        seeker: &Seeker,
-        creator: &str,
-        as_of: OffsetDateTime,
-    ) -> Result<Option<Pair>, Failure> {
+    /// The names of those pairs that were ever matched.
+    async fn matched(&self, pairs: &[Pair]) -> Result<BTreeSet<String>, Failure> {
         let Self(marketing) = self;
-        let rows = creator_rows(marketing, creator)
-            .await?
-            .into_iter()
-            .map(Item::from);
-        let channels = rows
-            .filter(row_is_active)
-            .filter_map(|row| candidate(&row, &row).ok())
-            .filter(|candidate| shares(&seeker.store, &candidate.channel));
-        let pairs = channels.map(|candidate| Pair {
-            score: score(seeker, &candidate, as_of),
-            store: seeker.store.clone(),
-            channel: candidate.channel,
-        });
-        Ok(pairs.max_by_key(|pair| (pair.score.total(), pair.channel.platform)))
+        let table = &marketing.names.pairs;
+        let wanted = pairs.iter().map(|pair| (table.clone(), pair_key(pair)));
+        let mut found = marketing.table.read_many(wanted).await?;
+        let rows = found.remove(table).unwrap_or_default();
+        let names = rows.iter().filter_map(|row| row.get("pair")?.as_s().ok());
+        Ok(names.cloned().collect())
     }
 
     /// Makes a match of a pair, unless there ever was one.
@@ -230,10 +238,6 @@ impl MatchCreators {
         let Self(marketing) = self;
         let names = &marketing.names;
         let pair_key = pair_key(pair);
-        let before = marketing.table.read(&names.pairs, pair_key.clone()).await?;
-        if before.is_some() && !mutation::on(mutation::PAIR_TWICE) {
-            return Ok(Made::Before);
-        }
         let id = Uuid::new_v5(&NAMESPACE, format!("match/{}", pair.name()).as_bytes()).to_string();
         for _ in 0..RACES {
             let Some(count) = quota(marketing, &pair.store.store_id, as_of).await? else {
@@ -374,6 +378,33 @@ fn candidate(keys: &Item, row: &Item) -> Result<Candidate, Failure> {
         average_views: views.unwrap_or(0.0).max(0.0),
         last_active: said.time("lastActiveAt")?,
     })
+}
+
+/// The channel of a row that is active and can be read, and its sort key.
+fn active_channel(row: &Item) -> Option<(String, Candidate)> {
+    let sort = Fields::of("creators row", row).text("SK").ok()??;
+    let candidate = candidate(row, row).ok().filter(|_| row_is_active(row))?;
+    Some((sort.to_owned(), candidate))
+}
+
+/// The channel of a creator that suits a store best.
+fn best(seeker: &Seeker, channels: &[(String, Candidate)], as_of: OffsetDateTime) -> Option<Pair> {
+    let shared = channels
+        .iter()
+        .filter(|(_, candidate)| shares(&seeker.store, &candidate.channel));
+    let pairs = shared.map(|(sort, candidate)| {
+        let pair = Pair {
+            score: score(seeker, candidate, as_of),
+            store: seeker.store.clone(),
+            channel: candidate.channel.clone(),
+        };
+        (sort, pair)
+    });
+    let best = pairs.max_by_key(|(sort, pair)| {
+        let platform = pair.channel.platform;
+        (pair.score.total(), platform, Reverse(*sort))
+    });
+    best.map(|(_, pair)| pair)
 }
 
 /// Whether they share a category or a place: the same from whichever side one looks.
