@@ -25,6 +25,7 @@ mod opensearch;
 mod overlay;
 mod points;
 mod scan;
+mod secret;
 pub mod settings;
 
 pub use crate::{

@@ -7,9 +7,11 @@ use async_openai::{
     config::OpenAIConfig,
     error::OpenAIError,
     middleware::{HttpRequestFactory, ReqwestService},
+    traits::RequestOptionsBuilder as _,
     types::embeddings::{CreateEmbeddingRequest, EmbeddingInput},
 };
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use millrace_events::{Failure, Reason, reason};
 use tower::Service as _;
 
@@ -17,6 +19,7 @@ use crate::{
     batching::batches,
     embedder::{Embedder, accept},
     embedding::{DIMENSIONS, Embedding, ModelId},
+    secret::Secret,
 };
 
 /// How much of an error's text is kept.
@@ -49,6 +52,8 @@ impl Default for Limits {
 /// One attempt a request: retries belong to the loop around the worker, which knows the deadline.
 pub struct OpenAiEmbedder {
     client: Client<OpenAIConfig>,
+    /// Where the key is kept, if the client does not have it.
+    secret: Option<Secret>,
     model: ModelId,
     model_name: String,
     dimensions: usize,
@@ -109,6 +114,7 @@ impl OpenAiEmbedder {
         });
         Ok(Self {
             client: Client::with_config(config).with_http_service(service),
+            secret: None,
             model: ModelId::new(format!("openai:{model}")),
             model_name: model.to_owned(),
             dimensions,
@@ -116,7 +122,38 @@ impl OpenAiEmbedder {
         })
     }
 
+    /// With a key that is kept in Secrets Manager, under this name or ARN. It is fetched when it is needed first, and again
+    /// after the endpoint refused it.
+    #[must_use]
+    pub fn with_key_in_secret(mut self, config: &SdkConfig, id: &str) -> Self {
+        self.secret = Some(Secret::new(config, id));
+        self
+    }
+
+    /// Asks once; once more if a key that was known before is refused and there is another one by now.
     async fn request(&self, texts: &[String]) -> Result<Vec<Embedding>, Failure> {
+        let Some(secret) = &self.secret else {
+            return self.request_with(None, texts).await;
+        };
+        let key = secret.text().await?;
+        let first = self.request_with(Some(&key), texts).await;
+        let is_refused = |failure: &Failure| failure.reason() == reason::ACCESS_DENIED;
+        if !first.as_ref().is_err_and(is_refused) {
+            return first;
+        }
+        secret.refused(&key).await;
+        let newer = secret.text().await?;
+        if newer == key {
+            return first;
+        }
+        self.request_with(Some(&newer), texts).await
+    }
+
+    async fn request_with(
+        &self,
+        key: Option<&str>,
+        texts: &[String],
+    ) -> Result<Vec<Embedding>, Failure> {
         // Only these models can be asked for a number of dimensions; others refuse the field.
         let can_shorten = self.model_name.starts_with("text-embedding-3");
         let request = CreateEmbeddingRequest {
@@ -125,7 +162,13 @@ impl OpenAiEmbedder {
             dimensions: can_shorten.then_some(self.dimensions as u32),
             ..CreateEmbeddingRequest::default()
         };
-        let embeddings = self.client.embeddings();
+        let mut embeddings = self.client.embeddings();
+        if let Some(key) = key {
+            // In place of the header that the client has from its configuration.
+            embeddings = embeddings
+                .header("authorization", format!("Bearer {key}"))
+                .map_err(|error| self.failure(error))?;
+        }
         let answer = tokio::time::timeout(self.limits.timeout, embeddings.create(request)).await;
         let mut answer = match answer {
             Ok(Ok(answer)) => answer,

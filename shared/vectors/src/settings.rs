@@ -42,7 +42,13 @@ pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedd
                 .optional("MILLRACE_OPENAI_ENDPOINT")
                 .unwrap_or("https://api.openai.com/v1");
             let key = settings.optional("MILLRACE_OPENAI_KEY").unwrap_or_default();
-            Ok(Arc::new(OpenAiEmbedder::new(endpoint, key, model)?))
+            let embedder = OpenAiEmbedder::new(endpoint, key, model)?;
+            Ok(Arc::new(
+                match settings.optional("MILLRACE_OPENAI_KEY_SECRET") {
+                    Some(id) if key.is_empty() => embedder.with_key_in_secret(&clients.config, id),
+                    _ => embedder,
+                },
+            ))
         }
         _ => Err(SettingError::Invalid {
             name: "MILLRACE_EMBEDDER",

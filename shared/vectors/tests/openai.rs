@@ -206,3 +206,69 @@ fn an_endpoint_is_checked_when_it_is_set() {
         .unwrap();
     assert!(failure.message().contains("api.openai.com"), "{failure}");
 }
+
+/// Secrets Manager, whose secret is the key of this number at each call.
+async fn secrets(keys: &'static [&'static str]) -> Server {
+    Server::start(move |number, asked| {
+        assert_eq!(asked.body["SecretId"], "the-secret");
+        let key = keys[number.min(keys.len() - 1)];
+        Said(200, "", json!({"SecretString": key}).to_string())
+    })
+    .await
+}
+
+fn with_secret(server: &Server, secrets: &Server) -> OpenAiEmbedder {
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(&secrets.url)
+        .credentials_provider(
+            aws_credential_types::provider::SharedCredentialsProvider::new(
+                aws_credential_types::Credentials::new("id", "secret", None, None, "test"),
+            ),
+        )
+        .build();
+    embedder(server, Limits::default()).with_key_in_secret(&config, "the-secret")
+}
+
+#[tokio::test]
+async fn a_key_in_a_secret_is_fetched_once_and_again_when_it_is_refused() {
+    let server = Server::start(|number, asked| {
+        let expected = if number < 2 { "old" } else { "new" };
+        let is_right = asked
+            .headers
+            .to_lowercase()
+            .contains(&format!("authorization: bearer {expected}"));
+        if is_right {
+            Said(200, "", vectors(asked, DIMENSIONS))
+        } else {
+            Said(401, "", json!({"error": {"message": "no"}}).to_string())
+        }
+    })
+    .await;
+    let secrets = secrets(&["old", "new"]).await;
+    let embedder = with_secret(&server, &secrets);
+    for _ in 0..2 {
+        embedder.embed(&texts(&["a"])).await.unwrap();
+    }
+    assert_eq!(secrets.asked().len(), 1, "a key is kept");
+    // The third request meets a key that has been changed.
+    embedder.embed(&texts(&["a"])).await.unwrap();
+    assert_eq!((secrets.asked().len(), server.asked().len()), (2, 4));
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_and_has_not_changed_is_a_refusal() {
+    let server = Server::start(|_, _| Said(401, "", "{}".to_owned())).await;
+    let secrets = secrets(&["old"]).await;
+    let failure = with_secret(&server, &secrets)
+        .embed(&texts(&["a"]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.is_transient(), failure.reason()),
+        (true, reason::ACCESS_DENIED)
+    );
+    assert_eq!((secrets.asked().len(), server.asked().len()), (2, 1));
+    assert!(!failure.chain().contains("old"), "{}", failure.chain());
+}
