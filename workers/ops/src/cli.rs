@@ -84,6 +84,9 @@ pub struct Ingest {
     /// Whose documents they are
     #[arg(long, value_name = "ID")]
     pub user: String,
+    /// Upload to AWS, with its usual settings (environment, profile, role), where deployed workers do the rest
+    #[arg(long, conflicts_with = "data")]
+    pub aws: bool,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,
@@ -100,6 +103,9 @@ pub struct Search {
     /// How many chunks at most
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,
+    /// Ask the index on AWS, with its usual settings, at `MILLRACE_OPENSEARCH_ENDPOINT`
+    #[arg(long, conflicts_with = "data")]
+    pub aws: bool,
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,

@@ -21,13 +21,15 @@ use serde::Serialize;
 use crate::{
     cli::Ingest,
     output::{Ended, Error, docs_link, json, line},
-    platform::Platform,
+    platform::{Platform, Standing},
 };
 
 /// Files that are uploaded at once.
 const UPLOADS: usize = 4;
 /// How often rows are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same where each look is paid for.
+const LOOK_ON_AWS: Duration = Duration::from_secs(2);
 
 /// What became of a file.
 #[derive(Debug, Serialize)]
@@ -102,7 +104,11 @@ pub(crate) async fn run(asked: Ingest) -> Result<Ended, Error> {
     if files.is_empty() {
         return Err(Error::usage("there are no files in the paths given"));
     }
-    let mut platform = Platform::open(&asked.place.data).await?;
+    let mut platform = if asked.aws {
+        Platform::on_aws(&asked.place.data).await?
+    } else {
+        Platform::open(&asked.place.data).await?
+    };
     platform.start();
     let results = ingest(&platform, &user, files).await?;
     platform.stop().await;
@@ -218,10 +224,17 @@ pub(crate) async fn ingest(
         }
         waiting = still;
         if !waiting.is_empty() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(match platform.standing() {
+                Standing::Aws => LOOK_ON_AWS,
+                _ => LOOK,
+            })
+            .await;
         }
     }
-    platform.wait_idle().await;
+    // What goes on on AWS is not this command's business.
+    if platform.standing() != Standing::Aws {
+        platform.wait_idle().await;
+    }
     bar.finish_and_clear();
     Ok(order.iter().filter_map(|file| done.remove(file)).collect())
 }

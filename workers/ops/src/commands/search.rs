@@ -63,7 +63,11 @@ pub(crate) async fn run(asked: Search) -> Result<Ended, Error> {
     if asked.query.trim().is_empty() {
         return Err(Error::usage("the question is empty"));
     }
-    let platform = Platform::open_existing(&asked.place.data).await?;
+    let platform = if asked.aws {
+        Platform::on_aws(&asked.place.data).await?
+    } else {
+        Platform::open_existing(&asked.place.data).await?
+    };
     let hits = search(
         platform.products().documents(),
         &user,
@@ -75,7 +79,11 @@ pub(crate) async fn run(asked: Search) -> Result<Ended, Error> {
         eprintln!(
             "nothing found: user {} has no indexed documents in {}",
             user.as_str(),
-            asked.place.data.display()
+            if asked.aws {
+                "the index on AWS".to_owned()
+            } else {
+                asked.place.data.display().to_string()
+            }
         );
     }
     for hit in hits {
