@@ -9,6 +9,7 @@ pub mod every_call;
 pub mod fixtures;
 pub mod jobs;
 mod notifications;
+pub mod permissions;
 pub mod running;
 pub mod sleepers;
 mod state;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use millrace_cloud::{Addressing, Clients, ManualClock, Settings, Tap};
 use millrace_delivery::{Delivery, DeliverySettings, Invocation, Report, Ways};
 use millrace_documents::{
@@ -29,6 +30,7 @@ use time::OffsetDateTime;
 use crate::{
     TappedIndex, TappedPoints,
     notifications::{Heard, subscribe},
+    permissions::Watch,
 };
 
 /// The repository's template: what workers there are, and what each of them listens to.
@@ -145,6 +147,7 @@ pub struct World {
     /// Counts the workers' calls, those to the index among them, and lets them fail. The test's own calls do not
     /// pass it.
     pub tap: Tap,
+    watch: Watch,
     /// The index of documents' chunks, behind the same tap.
     pub index: Arc<TappedIndex>,
     /// The index of employees' profiles, behind the same tap.
@@ -214,7 +217,9 @@ impl World {
         ));
         subscribe(cloud.services());
         let clients = Clients::new(&cloud.sdk_config(), Addressing::Path);
-        let tapped = Clients::new(&sdk_config_with(tap.client()), Addressing::Path);
+        let watch = Watch::new(tap.client());
+        let watched = SharedHttpClient::new(watch.clone());
+        let tapped = Clients::new(&sdk_config_with(watched), Addressing::Path);
         let mut first = functions()[0].config.environment.clone();
         // Seven days of reports are the same calls seven times.
         first.insert("MILLRACE_REPORT_DAYS".to_owned(), "2".to_owned());
@@ -257,6 +262,7 @@ impl World {
             clock,
             workers_clock,
             tap,
+            watch,
             index,
             points,
             clients,
@@ -317,7 +323,9 @@ impl World {
 
     /// Delivers an event to a worker.
     pub async fn deliver(&self, worker: &str, event: &Value) -> Report {
-        self.deliveries[worker]
+        let (worker, delivery) = self.deliveries.get_key_value(worker).unwrap();
+        let _delivering = self.watch.delivering(worker);
+        delivery
             .deliver(event.clone(), Invocation::lasting(INVOCATION))
             .await
     }

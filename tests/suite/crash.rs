@@ -6,7 +6,7 @@ use millrace_local::sqs::OutgoingMessage;
 use millrace_tests::{
     State, World,
     every_call::{EveryCall, run, uncovered},
-    workers,
+    permissions, workers,
 };
 use serde_json::json;
 
@@ -21,6 +21,9 @@ async fn every_worker_survives_every_fault_at_every_call() {
         "{summary}\n{}",
         summary.differences.join("\n")
     );
+    // All that workers do is seen here, so this is where it shows that their roles fit.
+    let differences = permissions::differences();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod analytics;
 mod aside;
+mod costs;
 mod crash;
 mod dead_letters;
 mod dead_letters_replay;

@@ -24,6 +24,7 @@ const IDLE: &[(&str, Shape)] = &[
     ("Architectures", Shape::List(&SCALAR)),
     ("CodeUri", SCALAR),
     ("Description", SCALAR),
+    ("KmsKeyArn", SCALAR),
     ("EphemeralStorage", Shape::Map(&[("Size", SCALAR)])),
     (
         "LoggingConfig",

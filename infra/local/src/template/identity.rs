@@ -25,6 +25,18 @@ pub(crate) enum Kind {
     Function,
     Alarm,
     ManagedPolicy,
+    Role,
+    Key,
+    LogGroup,
+    LogsPolicy,
+    Dashboard,
+    BackupVault,
+    BackupPlan,
+    BackupSelection,
+    SearchSecurityPolicy,
+    SearchAccessPolicy,
+    SearchCollection,
+    SearchDomain,
 }
 
 /// Every known type with its CloudFormation name and the property that names the resource.
@@ -48,6 +60,46 @@ const KINDS: &[(Kind, &str, Option<&str>)] = &[
         Kind::ManagedPolicy,
         "AWS::IAM::ManagedPolicy",
         Some("ManagedPolicyName"),
+    ),
+    (Kind::Role, "AWS::IAM::Role", Some("RoleName")),
+    (Kind::Key, "AWS::KMS::Key", None),
+    (Kind::LogGroup, "AWS::Logs::LogGroup", Some("LogGroupName")),
+    (
+        Kind::LogsPolicy,
+        "AWS::Logs::ResourcePolicy",
+        Some("PolicyName"),
+    ),
+    (
+        Kind::Dashboard,
+        "AWS::CloudWatch::Dashboard",
+        Some("DashboardName"),
+    ),
+    (
+        Kind::BackupVault,
+        "AWS::Backup::BackupVault",
+        Some("BackupVaultName"),
+    ),
+    (Kind::BackupPlan, "AWS::Backup::BackupPlan", None),
+    (Kind::BackupSelection, "AWS::Backup::BackupSelection", None),
+    (
+        Kind::SearchSecurityPolicy,
+        "AWS::OpenSearchServerless::SecurityPolicy",
+        Some("Name"),
+    ),
+    (
+        Kind::SearchAccessPolicy,
+        "AWS::OpenSearchServerless::AccessPolicy",
+        Some("Name"),
+    ),
+    (
+        Kind::SearchCollection,
+        "AWS::OpenSearchServerless::Collection",
+        Some("Name"),
+    ),
+    (
+        Kind::SearchDomain,
+        "AWS::OpenSearchService::Domain",
+        Some("DomainName"),
     ),
 ];
 
@@ -121,30 +173,58 @@ impl Identity {
             ],
             Kind::Rule => vec![("Arn", names::rule_arn(name))],
             Kind::Function => vec![("Arn", function_arn(name))],
-            Kind::Alarm => vec![(
+            Kind::Alarm => vec![("Arn", arn("cloudwatch", &format!("alarm:{name}")))],
+            Kind::Role => vec![(
                 "Arn",
-                format!(
-                    "arn:aws:cloudwatch:{}:{}:alarm:{name}",
-                    names::REGION,
-                    names::ACCOUNT
-                ),
+                format!("arn:aws:iam::{}:role/{name}", names::ACCOUNT),
             )],
+            Kind::Key => vec![("Arn", arn("kms", &format!("key/{name}")))],
+            Kind::LogGroup => vec![("Arn", arn("logs", &format!("log-group:{name}:*")))],
+            Kind::BackupVault => vec![(
+                "BackupVaultArn",
+                arn("backup", &format!("backup-vault:{name}")),
+            )],
+            Kind::SearchCollection => vec![
+                ("Arn", arn("aoss", &format!("collection/{name}"))),
+                (
+                    "CollectionEndpoint",
+                    format!("https://{name}.{}.aoss.amazonaws.com", names::REGION),
+                ),
+            ],
+            Kind::SearchDomain => vec![
+                ("Arn", arn("es", &format!("domain/{name}"))),
+                (
+                    "DomainEndpoint",
+                    format!("{name}.{}.es.amazonaws.com", names::REGION),
+                ),
+            ],
             Kind::BucketPolicy
             | Kind::QueuePolicy
             | Kind::TopicPolicy
             | Kind::ManagedPolicy
-            | Kind::Subscription => Vec::new(),
+            | Kind::Subscription
+            | Kind::LogsPolicy
+            | Kind::Dashboard
+            | Kind::BackupPlan
+            | Kind::BackupSelection
+            | Kind::SearchSecurityPolicy
+            | Kind::SearchAccessPolicy => Vec::new(),
         }
     }
 }
 
-/// The ARN of a function.
-pub(crate) fn function_arn(name: &str) -> String {
+/// The ARN of something of a service in this account and region.
+fn arn(service: &str, resource: &str) -> String {
     format!(
-        "arn:aws:lambda:{}:{}:function:{name}",
+        "arn:aws:{service}:{}:{}:{resource}",
         names::REGION,
         names::ACCOUNT
     )
+}
+
+/// The ARN of a function.
+pub(crate) fn function_arn(name: &str) -> String {
+    arn("lambda", &format!("function:{name}"))
 }
 
 /// The table whose stream an ARN names.

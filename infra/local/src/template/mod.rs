@@ -5,6 +5,7 @@
 //! line; what it knows and needs no meaning on one machine (encryption, alarms, policies) is listed as
 //! such beside the resource type, with its shape, so that a misspelt word is an error there as well.
 
+mod described;
 mod fields;
 mod functions;
 mod identity;
@@ -21,9 +22,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use model::{
-    Bucket, Destination, FailureReports, Function, FunctionConfig, Holding, Mapping, Notification,
-    OnError, Queue, QueueMapping, Redrive, Rule, StartingPosition, StreamMapping, Subscription,
-    Table, Target, Template, Topic, Trigger,
+    Bucket, Described, Destination, FailureReports, Function, FunctionConfig, Holding, Mapping,
+    Notification, OnError, Queue, QueueMapping, Redrive, Rule, StartingPosition, StreamMapping,
+    Subscription, Table, Target, Template, Topic, Trigger,
 };
 pub use problems::{Problem, TemplateError};
 
@@ -101,6 +102,7 @@ fn read(
     top.node("Conditions");
     top.node("Globals");
     top.node("Outputs");
+    top.node("Rules");
     if top.texts("Transform") != ["AWS::Serverless-2016-10-31"] {
         let message = "the template must say `Transform: AWS::Serverless-2016-10-31`";
         top.problem("Transform", message);
@@ -208,5 +210,7 @@ fn without_condition(node: &Node) -> Node {
     }
 }
 
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;

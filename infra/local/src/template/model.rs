@@ -27,6 +27,8 @@ pub struct Template {
     pub rules: Vec<Rule>,
     /// Functions, with their event source mappings.
     pub functions: Vec<Function>,
+    /// Every resource with its properties, those included that mean nothing on one machine.
+    pub resources: Vec<Described>,
     /// The section `Outputs`.
     pub outputs: BTreeMap<String, String>,
 }
@@ -51,6 +53,19 @@ impl Template {
             .any(|target| target.dead_letter_arn.as_deref() == Some(arn.as_str()));
         by_queue || by_mapping || by_rule
     }
+}
+
+/// A resource as the template describes it, resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    /// Its key under `Resources`.
+    pub logical_id: String,
+    /// Such as `AWS::IAM::Role`.
+    pub type_name: String,
+    /// What becomes of it with its stack: `Delete` if the template does not say.
+    pub deletion: &'static str,
+    /// Its properties; those of functions with what `Globals` says.
+    pub properties: Value,
 }
 
 /// A bucket.

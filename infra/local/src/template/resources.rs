@@ -2,11 +2,11 @@
 
 use super::fields::{Fields, Shape};
 use super::identity::{Identity, Kind};
-use super::model::{Mapping, Template};
+use super::model::{Described, Mapping, Template};
 use super::node::{Node, Value};
 use super::problems::closest;
 use super::scope::Scope;
-use super::{functions, routing, storage};
+use super::{described, functions, routing, storage};
 use crate::names;
 
 /// What a policy of queues or topics belongs to.
@@ -33,18 +33,12 @@ pub(super) fn read(template: &mut Template, root: &Node, scope: &Scope<'_>) {
             .map("Metadata")
             .and_then(|metadata| metadata.map("Millrace"));
         outer.text("Condition");
-        outer.choice(
+        let deletion = outer.choice(
             "DeletionPolicy",
             &["Delete", "Retain", "RetainExceptOnCreate", "Snapshot"],
         );
         outer.choice("UpdateReplacePolicy", &["Delete", "Retain", "Snapshot"]);
-        for needed in outer.texts("DependsOn") {
-            scope.identity(
-                &needed,
-                outer.line_of("DependsOn"),
-                &outer.path_of("DependsOn"),
-            );
-        }
+        let needed = outer.texts("DependsOn");
         let Some(kind) = Kind::of(&type_name) else {
             if !type_name.is_empty() {
                 outer.problem("Type", unknown_type(&type_name));
@@ -54,6 +48,10 @@ pub(super) fn read(template: &mut Template, root: &Node, scope: &Scope<'_>) {
         if !scope.is_wanted(&entry.value, &entry.key) {
             outer.finish();
             continue;
+        }
+        for needed in needed {
+            let path = outer.path_of("DependsOn");
+            scope.identity(&needed, outer.line_of("DependsOn"), &path);
         }
         outer.finish();
 
@@ -84,6 +82,12 @@ pub(super) fn read(template: &mut Template, root: &Node, scope: &Scope<'_>) {
         if let Some(property) = kind.name_property() {
             resource.properties.node(property);
         }
+        template.resources.push(Described {
+            logical_id: entry.key.clone(),
+            type_name,
+            deletion: deletion.unwrap_or("Delete"),
+            properties: properties.to_json(),
+        });
         read_one(template, kind, resource);
     }
     check_fit(template, root, scope);
@@ -103,6 +107,18 @@ fn read_one(template: &mut Template, kind: Kind, resource: Resource<'_>) {
         Kind::BucketPolicy => routing::policy(resource, ("Bucket", Shape::Scalar)),
         Kind::ManagedPolicy => routing::policy(resource, ("Description", Shape::Scalar)),
         Kind::Alarm => routing::alarm(resource),
+        Kind::Role
+        | Kind::Key
+        | Kind::LogGroup
+        | Kind::LogsPolicy
+        | Kind::Dashboard
+        | Kind::BackupVault
+        | Kind::BackupPlan
+        | Kind::BackupSelection
+        | Kind::SearchSecurityPolicy
+        | Kind::SearchAccessPolicy
+        | Kind::SearchCollection
+        | Kind::SearchDomain => described::check(kind, resource),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::names;
 use crate::schedule::Schedule;
 
 const SCALAR: Shape = Shape::Scalar;
-const TAGS: (&str, Shape) = (
+pub(super) const TAGS: (&str, Shape) = (
     "Tags",
     Shape::List(&Shape::Map(&[("Key", SCALAR), ("Value", SCALAR)])),
 );
@@ -243,7 +243,7 @@ pub(super) const DOCUMENT: &[(&str, Shape)] = &[
 ];
 
 /// A statement of a policy.
-const STATEMENT: &[(&str, Shape)] = &[
+pub(super) const STATEMENT: &[(&str, Shape)] = &[
     ("Sid", SCALAR),
     ("Effect", SCALAR),
     ("Principal", Shape::Any),

@@ -56,6 +56,8 @@ const LIFECYCLE_RULE: &[(&str, Shape)] = &[
     ("Id", SCALAR),
     ("Status", SCALAR),
     ("Prefix", SCALAR),
+    ("ObjectSizeGreaterThan", SCALAR),
+    ("ObjectSizeLessThan", SCALAR),
     ("ExpirationInDays", SCALAR),
     ("ExpiredObjectDeleteMarker", SCALAR),
     (
