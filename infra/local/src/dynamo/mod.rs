@@ -6,6 +6,7 @@
 //! records of writes that changed nothing ([`operations`]). It blocks and holds
 //! one lock, so every call runs on a thread that may block.
 
+mod expiry;
 mod operations;
 mod streams;
 mod tokens;
@@ -211,7 +212,7 @@ impl Dynamo {
         streams::describe(&self.lock(), table)
     }
 
-    /// Deletes items whose time to live has passed, by the machine's clock, and
+    /// Deletes items whose time to live has passed, on a file by the machine's clock, and
     /// stream records older than 24 hours. To be called every few seconds.
     pub async fn sweep(&self) -> Result<Swept, ServiceError> {
         let dynamo = self.clone();
@@ -221,13 +222,16 @@ impl Dynamo {
     fn sweep_blocking(&self) -> Result<Swept, ServiceError> {
         // On a file the engine lets requests in between the pages of a sweep,
         // so the lock must not be held; in memory it has to be.
-        let guard = self.shared.in_memory.then(|| self.lock());
-        let expired_items = self
-            .shared
-            .database
-            .sweep_ttl()
-            .map_err(|error| ServiceError::internal(format!("could not sweep: {error}")))?;
-        drop(guard);
+        let expired_items = if self.shared.in_memory {
+            let side = self.lock();
+            let expired = expiry::sweep(&self.shared, &side)?;
+            self.stamp(&side)
+                .map_err(|error| ServiceError::internal(error.body))?;
+            expired
+        } else {
+            let swept = self.shared.database.sweep_ttl();
+            swept.map_err(|error| ServiceError::internal(format!("could not sweep: {error}")))?
+        };
         let stream_records = streams::trim(&self.lock(), self.shared.clock.now_millis())?;
         if expired_items > 0 {
             self.shared.changes.send_modify(|version| *version += 1);

@@ -52,6 +52,20 @@ pub(super) fn stamp(side: &Connection, after: i64, now_millis: i64) -> rusqlite:
         .query_row([after], |row| row.get(0))
 }
 
+/// The id of the newest record of any table.
+pub(super) fn newest(side: &Connection) -> rusqlite::Result<i64> {
+    side.prepare_cached("SELECT COALESCE(MAX(id), 0) FROM _stream_records")?
+        .query_row([], |row| row.get(0))
+}
+
+/// The records behind the one of this id are of what the service deleted by itself, since its time to live had passed.
+pub(super) fn say_it_was_the_service(side: &Connection, after: i64) -> rusqlite::Result<()> {
+    let identity = r#"{"type":"Service","principalId":"dynamodb.amazonaws.com"}"#;
+    side.prepare_cached("UPDATE _stream_records SET user_identity = ?1 WHERE id > ?2")?
+        .execute(params![identity, after])?;
+    Ok(())
+}
+
 /// Deletes records older than the retention. The newest of each table stays,
 /// so that sequence numbers go on from it whatever the clock does.
 pub(super) fn trim(side: &Connection, now_millis: i64) -> Result<usize, ServiceError> {

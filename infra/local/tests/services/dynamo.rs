@@ -443,6 +443,46 @@ async fn expired_items_go_and_the_stream_says_who_took_them() {
 }
 
 #[tokio::test]
+async fn in_memory_items_expire_by_the_clock_of_the_tables() {
+    let clock = ManualClock::new(1_790_000_000_000);
+    let services = Services::open(&Storage::Memory, Arc::new(clock.clone())).unwrap();
+    let client = Client::new(&sdk_config(&services));
+    create_table(&client).await;
+    let specification = TimeToLiveSpecification::builder()
+        .attribute_name("expiresAt")
+        .enabled(true)
+        .build()
+        .unwrap();
+    let update = client.update_time_to_live().table_name(TABLE);
+    let update = update.time_to_live_specification(specification);
+    update.send().await.unwrap();
+    // By the machine's clock all of this is long ago, or all to come.
+    let now = clock.now_millis() / 1_000;
+    for (id, expires) in [("a", now + 3_600), ("b", now + 7_200)] {
+        let put = client.put_item().table_name(TABLE);
+        let put = put.item("id", s(id)).item("expiresAt", n(expires));
+        put.send().await.unwrap();
+    }
+    assert_eq!(services.dynamo.sweep().await.unwrap().expired_items, 0);
+    clock.advance(Duration::from_secs(3_601));
+    assert_eq!(services.dynamo.sweep().await.unwrap().expired_items, 1);
+    let records = records(&services).await;
+    let removed = records.last().unwrap();
+    assert_eq!(removed["dynamodb"]["Keys"]["id"]["S"], "a");
+    assert_eq!(removed["userIdentity"]["type"], "Service");
+    assert_eq!(
+        removed["dynamodb"]["ApproximateCreationDateTime"],
+        now + 3_601
+    );
+    // What was written before is nobody's but who wrote it.
+    assert!(
+        records[..2]
+            .iter()
+            .all(|record| record.get("userIdentity").is_none())
+    );
+}
+
+#[tokio::test]
 async fn a_new_table_of_an_old_name_has_a_new_stream() {
     let (services, _config, client) = cloud_with_table().await;
     put(&client, "a", 1).await;
