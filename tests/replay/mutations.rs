@@ -14,7 +14,7 @@ use std::{
 };
 
 use millrace_events::mutation::{self, Mutation};
-use millrace_tests::{World, batches, every_call, fixtures::fixtures, sleepers};
+use millrace_tests::{World, batches, every_call, fixtures::fixtures, sleepers::Sleepers};
 use tokio::runtime::Runtime;
 
 use crate::{guards, histories::Product, schedules};
@@ -27,6 +27,8 @@ const SWITCH: &str = "MILLRACE_MUTATION";
 const TABLE: &str = include_str!("README.md");
 /// What it prints before what caught the mutation.
 const BY: &str = "caught by ";
+/// How it calls what sleepers caught.
+const SLEEPERS: &str = "sleepers of ";
 /// Runs of the guards alone in a hunt.
 const GUARDS: u64 = 400;
 /// A hunt through seeds ends after this.
@@ -127,8 +129,8 @@ pub fn hunt(runtime: &Runtime) {
         }
         seed += 1;
     }
-    if let Some(difference) = runtime.block_on(sleepers::run()).first() {
-        caught("sleepers", difference);
+    for sleepers in Sleepers::ALL {
+        look_for_sleepers(runtime, sleepers);
     }
     let calls = runtime.block_on(every_call::run(&every_call::EveryCall::default()));
     if let Some(difference) = calls.differences.first() {
@@ -168,10 +170,11 @@ fn look_there(runtime: &Runtime, before: &str) {
         if let Some(violation) = seed.and_then(guards::run) {
             caught(place, &violation);
         }
-    } else if place == "sleepers" {
-        if let Some(difference) = runtime.block_on(sleepers::run()).first() {
-            caught(place, difference);
-        }
+    } else if let Some(who) = place.strip_prefix(SLEEPERS) {
+        let sleepers = Sleepers::ALL.into_iter();
+        { sleepers }
+            .filter(|sleepers| sleepers.to_string() == who)
+            .for_each(|sleepers| look_for_sleepers(runtime, sleepers));
     } else if place == "every call" {
         let case = what.trim_matches('`').split(',').next();
         let options = every_call::EveryCall {
@@ -186,6 +189,12 @@ fn look_there(runtime: &Runtime, before: &str) {
         && let Some(difference) = runtime.block_on(first_wrong_fixture(what.trim_matches('`')))
     {
         caught(place, &difference);
+    }
+}
+
+fn look_for_sleepers(runtime: &Runtime, sleepers: Sleepers) {
+    if let Some(difference) = runtime.block_on(sleepers.run()).first() {
+        caught(&format!("{SLEEPERS}{sleepers}"), difference);
     }
 }
 

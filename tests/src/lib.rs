@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod every_call;
 pub mod fixtures;
 pub mod jobs;
+pub mod marketing;
 mod notifications;
 pub mod permissions;
 pub mod running;

@@ -15,6 +15,7 @@ mod jobs_responses;
 mod jobs_scoring;
 mod jobs_vectors;
 mod marketing_campaigns;
+mod marketing_figures;
 mod marketing_matching;
 mod marketing_on_aws;
 mod pipeline;

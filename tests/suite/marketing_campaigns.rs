@@ -2,81 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use millrace_marketing::{
-    progress::Progress,
-    publishing::{About, publish},
-    workflow::Status,
+use millrace_tests::{
+    State, World, has_failed,
+    marketing::by_hand::{CAMPAIGN, WORKER, batches, put_campaign, put_match, put_total},
+    sleepers::Sleepers,
 };
-use millrace_tests::{Listening, State, World, has_failed, listening};
 use serde_json::{Value, json};
-use time::macros::{date, datetime};
-
-const WORKER: &str = "update-campaign";
-const CAMPAIGN: &str = "spring";
-const WAY: [Status; 6] = [
-    Status::Pending,
-    Status::Contacted,
-    Status::Responded,
-    Status::Negotiating,
-    Status::Accepted,
-    Status::Completed,
-];
-
-fn put(world: &World, table: &str, item: Value) {
-    let request = json!({"TableName": table, "Item": item});
-    let dynamo = &world.services().dynamo;
-    dynamo.call_json("PutItem", &request).unwrap();
-}
-
-/// The campaign as the platform writes it: the whole row.
-fn put_campaign(world: &World, total: u32) {
-    let row = json!({
-        "PK": {"S": format!("CAMPAIGN#{CAMPAIGN}")}, "SK": {"S": "STORE#mill"}, "status": {"S": "active"},
-        "budget": {"M": {"total": {"N": total.to_string()}, "currency": {"S": "KRW"}}},
-    });
-    put(world, &world.names.marketing.campaigns, row);
-}
-
-/// A match of the campaign that has taken so many steps of the way.
-fn put_match(world: &World, id: &str, taken: usize, cost: Option<i64>) {
-    let heard = (0..taken).map(|step| {
-        let mut heard = json!({
-            "version": format!("v{step}"), "status": WAY[step].word(), "at": "2026-11-21T04:00:00Z", "score": 80.0,
-        });
-        if step > 0 {
-            heard["from"] = json!(WAY[step - 1].word());
-        } else {
-            heard["inserted"] = json!(true);
-        }
-        heard
-    });
-    let progress = json!({
-        "matchId": id, "storeId": "mill", "creatorId": format!("of-{id}"), "version": "v", "revision": taken,
-        "steps": heard.collect::<Vec<_>>(), "bound": CAMPAIGN, "facts": {"score": 80.0, "agreedCost": cost},
-    });
-    let progress: Progress = serde_json::from_value(progress).unwrap();
-    let item: serde_dynamo::Item = serde_dynamo::to_item(progress).unwrap();
-    let table = &world.names.marketing.match_progress;
-    put(world, table, serde_json::to_value(item).unwrap());
-}
-
-fn stream(table: &str) -> Listening {
-    let mut streams = listening();
-    streams
-        .find(|stream| stream.worker == WORKER && stream.table == table)
-        .unwrap()
-}
-
-/// What the worker has not seen yet of matches, a hundred records an event.
-async fn batches(world: &World) -> Vec<Value> {
-    let stream = stream(&world.names.marketing.match_progress);
-    let mut batches = Vec::new();
-    while let Some((event, seen)) = world.event_of(stream).await {
-        world.checkpoint(seen);
-        batches.push(event);
-    }
-    batches
-}
+use time::macros::datetime;
 
 async fn campaign(world: &World) -> Value {
     let state = State::of(world).await;
@@ -150,120 +82,14 @@ async fn sixteen_batches_at_once_of_one_campaign_do_not_conflict_themselves_to_d
     assert!(calls < 16 * 40, "{calls} calls for 1,600 records");
 }
 
-/// One match has gone one step; the records of two more steps, each an event.
-async fn going_on(world: &World) -> (Value, Value) {
-    put_campaign(world, 1_000);
-    put_match(world, "m", 3, None);
-    world.quiet().await;
-    put_match(world, "m", 4, None);
-    put_match(world, "other", 1, None);
-    let first = batches(world).await.remove(0);
-    put_match(world, "m", 5, Some(300));
-    (first, batches(world).await.remove(0))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sleeper_never_takes_a_campaign_back() {
-    let calm = World::in_process().await;
-    let (first, second) = going_on(&calm).await;
-    calm.deliver(WORKER, &first).await;
-    calm.tap.arm(None);
-    calm.deliver(WORKER, &second).await;
-    let calls = calm.tap.calls().len();
-    // The platform writes over the row, in some of the worlds: in the end it is the same.
-    put_campaign(&calm, 2_000);
-    calm.quiet().await;
-    let calm = State::of(&calm).await;
-    for over in [false, true] {
-        for asleep_before in 0..calls {
-            let world = World::in_process().await;
-            let (first, second) = going_on(&world).await;
-            world.tap.hold_at(asleep_before);
-            let delivery = world.deliveries[WORKER].clone();
-            let event = first.clone();
-            let invocation =
-                millrace_delivery::Invocation::lasting(std::time::Duration::from_secs(60));
-            let sleeper = tokio::spawn(async move { delivery.deliver(event, invocation).await });
-            world.tap.held().await;
-            assert!(!has_failed(&world.deliver(WORKER, &second).await));
-            if over {
-                put_campaign(&world, 2_000);
-            }
-            world.tap.release();
-            assert!(!has_failed(&sleeper.await.unwrap()));
-            if !over {
-                put_campaign(&world, 2_000);
-            }
-            world.quiet().await;
-            let state = State::of(&world).await;
-            let differences = state.differences(&calm);
-            assert_eq!(
-                differences,
-                Vec::<String>::new(),
-                "asleep before {asleep_before}, {over}"
-            );
-        }
-    }
-}
-
-/// What is counted of all matches on a day.
-fn put_total(world: &World, scope: &str, entered: i64) {
-    let row = json!({
-        // Of the first generation.
-        "scope": {"S": format!("1#{scope}")}, "total": {"S": "all#00"}, "entered.PENDING": {"N": entered.to_string()},
-    });
-    put(world, &world.names.marketing.analytics_totals, row);
-}
-
-async fn report(world: &World) -> String {
-    let state = State::of(world).await;
-    state.objects["reports/daily/2026-11-20.json"].0.clone()
+    assert_eq!(Sleepers::Campaigns.run().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn older_figures_never_stay_in_the_place_of_newer_ones() {
-    let about = About::Day(date!(2026 - 11 - 20));
-    let today = date!(2026 - 11 - 21);
-    let begin = || async {
-        let world = World::in_process().await;
-        put_total(&world, "2026-11-20#all", 1);
-        publish(world.products.marketing(), &about, today)
-            .await
-            .unwrap();
-        put_total(&world, "2026-11-20#all", 2);
-        world
-    };
-    let world = begin().await;
-    world.tap.arm(None);
-    let asked = publish(world.products.marketing(), &about, today).await;
-    assert_eq!(
-        asked.unwrap().map(millrace_events::Outcome::word),
-        Some("applied")
-    );
-    let calls = world.tap.calls().len();
-    put_total(&world, "2026-11-20#all", 1);
-    publish(world.products.marketing(), &about, today)
-        .await
-        .unwrap();
-    let calm = report(&world).await;
-    for asleep_before in 0..calls {
-        let world = begin().await;
-        world.tap.hold_at(asleep_before);
-        let marketing = world.products.marketing().clone();
-        let one = about.clone();
-        let sleeper = tokio::spawn(async move { publish(&marketing, &one, today).await });
-        world.tap.held().await;
-        // The figures go on, and back to what they were: the very bytes that the sleeper may have looked at lie there again.
-        for entered in [3, 1] {
-            put_total(&world, "2026-11-20#all", entered);
-            publish(world.observer.marketing(), &about, today)
-                .await
-                .unwrap();
-        }
-        world.tap.release();
-        sleeper.await.unwrap().unwrap();
-        assert_eq!(report(&world).await, calm, "asleep before {asleep_before}");
-    }
+    assert_eq!(Sleepers::Reports.run().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Any event again, at any time, in any order: the end state is that of one delivery.
 
 use futures::future::join_all;
-use millrace_tests::{Pending, State, World, batches, sleepers, workers};
+use millrace_tests::{Pending, State, World, batches, sleepers::Sleepers, workers};
 use serde_json::Value;
 
 use crate::{FIRST, SECOND, document};
@@ -108,7 +108,7 @@ async fn events_of_an_older_upload_are_superseded_and_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sleeper_of_each_stage_wakes_after_a_newer_upload_and_leaves_nothing() {
-    assert_eq!(sleepers::run().await, Vec::<String>::new());
+    assert_eq!(Sleepers::Documents.run().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,15 @@ mutations! {
     MATCH_UNGUARDED = "match-unguarded", "A match's progress is replaced without asking whether it is still what was read.";
     PAIR_TWICE = "pair-twice", "A pair that was matched before is matched again.";
     MATCHED_AGAIN = "matched-again", "What was matched before is gone through again.";
+    CAMPAIGN_UNFENCED = "campaign-unfenced", "An older projection of a campaign replaces a newer one.";
+    CAMPAIGN_LEFT_BEHIND = "campaign-left-behind", "A match that goes to another campaign stays in the figures of the former one.";
+    CAMPAIGN_OVERWRITTEN = "campaign-overwritten", "A campaign's row that the platform wrote over stays without its figures.";
+    CREATOR_STAYS_LISTED = "creator-stays-listed", "A match that leaves a campaign stays among the campaign's creators.";
+    EXPIRY_NOT_COUNTED = "expiry-not-counted", "A match that expires stays in its state.";
+    DELETED_STAYS_COUNTED = "deleted-stays-counted", "The figures of a match that was deleted stay.";
+    REMOVED_STAYS_COUNTED = "removed-stays-counted", "The figures of a campaign that was removed stay.";
+    REPORT_UNGUARDED = "report-unguarded", "A report replaces whatever lies there.";
+    REPORT_LOOKED_AT_ONCE = "report-looked-at-once", "Nobody looks whether the figures of a report are others by the time it lies there.";
     PARK_LOST = "park-lost", "A record counts as parked before it is in the dead-letter queue.";
     PARKED_EMPTY = "parked-empty", "A record is parked without its event.";
     RETRY_FORGOTTEN = "retry-forgotten", "A record that must come back is acknowledged.";

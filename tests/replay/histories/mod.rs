@@ -103,6 +103,14 @@ pub trait Scene {
     /// Does what is still to be done of earlier steps.
     async fn finish(&mut self, world: &World);
 
+    /// Whether something is under way that is no worker's: it passes the gate like everything else.
+    fn works_itself(&self) -> bool {
+        false
+    }
+
+    /// The process of that ends.
+    async fn dies(&mut self) {}
+
     /// Nothing can be done now: what time alone brings is let come. Says whether time passed.
     async fn let_time_pass(&mut self, _world: &World) -> bool {
         false

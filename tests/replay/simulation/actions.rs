@@ -57,7 +57,7 @@ impl Simulation<'_> {
         } else if next.is_some_and(|step| quiet || overlaps(step)) {
             can.push((2, Action::Step));
         }
-        if !self.running.is_empty() && trouble.crashes {
+        if (!self.running.is_empty() || self.scene.works_itself()) && trouble.crashes {
             can.push((1, Action::Crash));
         }
         if !self.seen.is_empty() && trouble.repeats && room {
@@ -160,6 +160,14 @@ impl Simulation<'_> {
             Action::Wake => {
                 let nth = self.chance.random_range(0..self.gate.asleep());
                 format!("~~ awake before {}", self.gate.wake(nth))
+            }
+            Action::Crash
+                if self.scene.works_itself()
+                    && (self.running.is_empty() || self.chance.random_bool(0.3)) =>
+            {
+                self.scene.dies().await;
+                self.run.crashes += 1;
+                "xx what is no worker's dies".to_owned()
             }
             Action::Crash => {
                 let nth = self.chance.random_range(0..self.running.len());

@@ -2,7 +2,9 @@
 
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{Contribution, Ledger, Shares};
-use millrace_events::{Failure, Outcome, RowChange, RowChangeKind, Version, fields::malformed};
+use millrace_events::{
+    Failure, Outcome, RowChange, RowChangeKind, Version, fields::malformed, mutation,
+};
 
 use crate::{
     analytics::{
@@ -125,6 +127,9 @@ fn of_campaigns(change: &RowChange, version: &Version) -> Result<Said, Failure> 
     };
     let image = match (&change.new, change.kind) {
         (Some(image), _) => image,
+        (None, RowChangeKind::Removed) if mutation::on(mutation::REMOVED_STAYS_COUNTED) => {
+            return Ok(Said::Nothing("the campaign was removed"));
+        }
         (None, RowChangeKind::Removed) => return Ok(Said::Contributes(contributes(Shares::new()))),
         (None, _) => return Err(malformed("the record has no new image")),
     };

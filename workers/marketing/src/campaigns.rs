@@ -19,7 +19,7 @@ pub use sources::Members;
 use aws_sdk_dynamodb::types::AttributeValue;
 use millrace_cloud::classify;
 use millrace_effects::{Ledger, LedgerTables, Row, Table, Total, Update, Updated};
-use millrace_events::{Failure, Outcome, reason};
+use millrace_events::{Failure, Outcome, mutation, reason};
 
 use crate::Names;
 
@@ -159,6 +159,7 @@ impl Campaigns {
             if row
                 .projected
                 .is_some_and(|projected| projected > figures.changes)
+                && !mutation::on(mutation::CAMPAIGN_UNFENCED)
             {
                 return Ok(Outcome::Superseded);
             }
@@ -170,6 +171,9 @@ impl Campaigns {
                 Update::of(&self.rows, keys(&row)),
                 |update, (path, value)| update.set(path, value),
             );
+            let update = { projection.removes }
+                .into_iter()
+                .fold(update, Update::remove);
             let update = update.when(projection.when);
             if let Updated::Done(_) = self
                 .table

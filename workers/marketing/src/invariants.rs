@@ -1,6 +1,12 @@
-//! What must hold of matches: at every moment, and at rest.
+//! What must hold of matches, of campaigns and of figures: at every moment, and at rest.
 //!
 //! Written once: the simulation asks it after every step, the tests of the promise at their end.
+
+mod campaigns;
+mod figures;
+
+pub use campaigns::{CampaignSnapshot, OF_A_CAMPAIGN, OF_A_CAMPAIGN_AT_REST};
+pub use figures::{FiguresSnapshot, OF_FIGURES_AT_REST, OF_TOTALS, TotalsSnapshot};
 
 use std::collections::BTreeSet;
 

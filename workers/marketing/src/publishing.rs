@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use millrace_cloud::{Bucket, Condition, Put};
-use millrace_events::{Failure, Outcome, reason};
+use millrace_events::{Failure, Outcome, mutation, reason};
 use time::Date;
 
 use crate::{Marketing, report::Files};
@@ -89,8 +89,9 @@ pub async fn publish(
             {
                 continue;
             }
-            stands = false;
+            stands = mutation::on(mutation::REPORT_LOOKED_AT_ONCE);
             let condition = match held {
+                _ if mutation::on(mutation::REPORT_UNGUARDED) => Condition::Always,
                 None => Condition::Absent,
                 Some(held) => Condition::Is(held.e_tag),
             };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::Contribution;
-use millrace_events::{Failure, Item, Outcome, RowChange, RowChangeKind, reason};
+use millrace_events::{Failure, Item, Outcome, RowChange, RowChangeKind, mutation, reason};
 
 use crate::{
     campaigns::{CampaignRow, contribution},
@@ -49,6 +49,7 @@ impl Asked {
         }
         let campaigns: BTreeSet<&str> = old
             .iter()
+            .filter(|_| !mutation::on(mutation::CAMPAIGN_LEFT_BEHIND))
             .chain([&new])
             .filter_map(Progress::campaign_id)
             .collect();
@@ -126,16 +127,19 @@ impl UpdateCampaign {
         let mut projected = BTreeMap::new();
         for campaign in touched {
             match campaigns.project(&campaign).await {
-                Err(failure) if failure.is_transient() => return Err(failure),
-                outcome => drop(projected.insert(campaign, outcome)),
+                Ok(outcome) => drop(projected.insert(campaign, outcome)),
+                // The row that cannot be followed is newer than what any of these records tells of: its own record is parked.
+                Err(failure) if failure.reason() == reason::MALFORMED_ROW => {
+                    projected.insert(campaign, Outcome::Superseded);
+                }
+                Err(failure) => return Err(failure),
             }
         }
         let mut committed = committed.into_iter();
         let answers = asked.into_iter().map(|asked| match asked? {
             Asked::Nothing(why) => Ok(Outcome::Ignored(why)),
-            // A campaign's row that cannot be followed fails the record of that row, not those of its matches.
             Asked::Follow(follow) => Ok(best(committed.by_ref().take(follow.len()))),
-            Asked::Project(campaign) => projected.remove(&campaign).unwrap_or(Ok(Outcome::Already)),
+            Asked::Project(campaign) => Ok(projected.remove(&campaign).unwrap_or(Outcome::Already)),
         });
         Ok(answers.collect())
     }

@@ -249,7 +249,10 @@ impl Ledger {
 
     fn entries(&self, contribution: &Contribution, held: &Held) -> Result<Vec<Write>, Failure> {
         let here = rows::entry_keys(contribution);
-        let gone: Vec<_> = held.entries.difference(&here).collect();
+        let gone = held.entries.difference(&here);
+        let gone: Vec<_> = gone
+            .filter(|_| !mutation::on(mutation::CREATOR_STAYS_LISTED))
+            .collect();
         if here.is_empty() && gone.is_empty() {
             return Ok(Vec::new());
         }

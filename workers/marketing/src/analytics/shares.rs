@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_effects::{Measures, Shares, Total};
+use millrace_events::mutation;
 use time::OffsetDateTime;
 
 use super::{ALL, Dimension, EVER, day, entered, left, scope, seconds};
@@ -12,7 +13,9 @@ use crate::progress::{How, Progress};
 /// end of its time makes it leave its last state. A match that somebody deleted adds nothing.
 pub fn of_match(progress: &Progress) -> Shares {
     let gone = progress.gone.as_ref();
-    if gone.is_some_and(|gone| gone.how == How::Deleted) {
+    if gone.is_some_and(|gone| gone.how == How::Deleted)
+        && !mutation::on(mutation::DELETED_STAYS_COUNTED)
+    {
         return Shares::new();
     }
     let mut days: BTreeMap<String, Measures> = BTreeMap::new();
@@ -27,7 +30,8 @@ pub fn of_match(progress: &Progress) -> Shares {
         let status = step.status();
         count(step.at(), entered(status), 1);
         let next = steps.peek().map(|next| next.at());
-        if let Some(leaves) = next.or(gone.map(|gone| gone.at)) {
+        let ends = gone.filter(|_| !mutation::on(mutation::EXPIRY_NOT_COUNTED));
+        if let Some(leaves) = next.or(ends.map(|gone| gone.at)) {
             count(leaves, left(status), 1);
             let stayed = (leaves - step.at()).whole_seconds().max(0);
             count(leaves, seconds(status), stayed);

@@ -26,7 +26,7 @@ pub struct Creator {
 
 impl Creator {
     /// Of a row of the table.
-    pub(super) fn of(row: &Row) -> Self {
+    pub fn of(row: &Row) -> Self {
         let text = |name: &str| {
             let text = row.get(name).and_then(|value| value.as_s().ok());
             text.cloned().unwrap_or_default()

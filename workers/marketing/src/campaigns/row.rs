@@ -7,6 +7,7 @@ use millrace_effects::{Row, When};
 use millrace_events::{
     Failure, Item,
     fields::{Fields, malformed},
+    mutation,
 };
 
 use super::{entry::Creator, figures::CampaignFigures};
@@ -51,9 +52,10 @@ pub struct CampaignRow {
     item: Item,
 }
 
-/// Attributes to set, by path, and what must be so of the row.
+/// Attributes to set and to remove, by path, and what must be so of the row.
 pub(super) struct Projection {
     pub(super) sets: Vec<(String, AttributeValue)>,
+    pub(super) removes: Vec<String>,
     pub(super) when: When,
 }
 
@@ -97,7 +99,7 @@ impl CampaignRow {
             return true;
         };
         let same = |name: &str| old.inner().get(name) == new.inner().get(name);
-        if WATCHED.iter().all(|name| same(name)) {
+        if WATCHED.iter().all(|name| same(name)) || mutation::on(mutation::CAMPAIGN_OVERWRITTEN) {
             return false;
         }
         let changes = |item: &Item| Fields::of(WHAT, item).count(PROJECTED).ok().flatten();
@@ -111,13 +113,18 @@ impl CampaignRow {
         figures: &CampaignFigures,
         creators: &[Creator],
     ) -> Option<Projection> {
-        let fence = When::Any(vec![
-            When::Absent(PROJECTED),
-            When::AtMost(PROJECTED, number(figures.changes)),
-        ]);
+        let fence = if mutation::on(mutation::CAMPAIGN_UNFENCED) {
+            When::whatever(PROJECTED)
+        } else {
+            When::Any(vec![
+                When::Absent(PROJECTED),
+                When::AtMost(PROJECTED, number(figures.changes)),
+            ])
+        };
         let mut wanted = Wanted {
             row: self,
             sets: Vec::new(),
+            removes: Vec::new(),
             when: vec![
                 When::Present("PK"),
                 fence,
@@ -142,6 +149,9 @@ impl CampaignRow {
                 .saturating_sub(figures.spent)
                 .saturating_sub(figures.committed);
             budget.push(("remaining", number(remaining)));
+        } else if self.held(&["budget", "remaining"]).is_some() {
+            // Of a budget that the platform has written without a total since.
+            wanted.removes.push("budget.remaining".to_owned());
         }
         wanted.set_in(
             "budget",
@@ -170,9 +180,16 @@ impl CampaignRow {
             When::Present("performance"),
             performance,
         );
-        let Wanted { sets, when, .. } = wanted;
-        (!sets.is_empty()).then_some(Projection {
+        let Wanted {
             sets,
+            removes,
+            when,
+            ..
+        } = wanted;
+        let is_there = sets.is_empty() && removes.is_empty();
+        (!is_there).then_some(Projection {
+            sets,
+            removes,
             when: When::All(when),
         })
     }
@@ -194,6 +211,7 @@ impl CampaignRow {
 struct Wanted<'a> {
     row: &'a CampaignRow,
     sets: Vec<(String, AttributeValue)>,
+    removes: Vec<String>,
     when: Vec<When>,
 }
 
@@ -340,6 +358,16 @@ mod tests {
             Some(&row(&[])),
             &row(&[("budget", json!({"total": 2000}))])
         ));
+    }
+
+    #[test]
+    fn nothing_remains_of_a_budget_without_a_total() {
+        let stale = json!({"owner": "kim", "remaining": 500});
+        let campaign = CampaignRow::of(row(&[("budget", stale)])).unwrap();
+        let projection = campaign.projection(&figures(), &[]).unwrap();
+        assert_eq!(projection.removes, ["budget.remaining"]);
+        let mut sets = projection.sets.iter();
+        assert!(sets.all(|(path, _)| path != "budget.remaining"));
     }
 
     #[test]

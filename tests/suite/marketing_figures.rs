@@ -1,136 +1,21 @@
 //! What a match adds to the figures, against a fold that was written apart from the worker: a table of what happened, line by line,
 //! counted afterwards.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-use std::collections::BTreeMap;
-
-use millrace_effects::Shares;
+use millrace_effects::{Shares, Total};
 use millrace_marketing::{
     analytics::{Campaign, of_campaign, of_match},
     progress::{Facts, Gone, Heard, How, Progress, Traits},
     workflow::Status,
 };
+use millrace_tests::marketing::counted::figures_of_a_match;
 use proptest::{collection::vec, prelude::*};
 use time::{Duration, OffsetDateTime};
 
-/// Scope, name, measure.
-type Line = (String, String, String);
-
-/// Which states the data model lets follow which.
-const LEADS: [(&str, &str); 6] = [
-    ("PENDING", "CONTACTED"),
-    ("CONTACTED", "RESPONDED"),
-    ("RESPONDED", "NEGOTIATING"),
-    ("NEGOTIATING", "ACCEPTED"),
-    ("NEGOTIATING", "REJECTED"),
-    ("ACCEPTED", "COMPLETED"),
-];
-
-/// Adds up what happened to a match, from what was heard of it.
-fn fold(progress: &Progress) -> BTreeMap<Line, i64> {
-    let mut heard = progress.heard.clone();
-    heard.sort_by_key(|one| one.version.clone());
-    // When it was in which state: from, and until when, if it has left.
-    let mut stays: Vec<(&str, OffsetDateTime, Option<OffsetDateTime>)> = Vec::new();
-    for one in &heard {
-        let to = one.status.word();
-        let now = stays.last().map(|stay| stay.0);
-        let told = one.from.map(Status::word);
-        let follows = |from: Option<&str>| {
-            LEADS
-                .iter()
-                .any(|lead| from == Some(lead.0) && to == lead.1)
-        };
-        let begins = one.inserted && to == "PENDING";
-        if now == Some(to) || !(begins || follows(told) || follows(now)) {
-            continue;
-        }
-        if let Some(stay) = stays.last_mut() {
-            stay.2 = Some(one.at);
-        }
-        stays.push((to, one.at, None));
-    }
-    match &progress.gone {
-        Some(gone) if gone.how == How::Deleted => stays.clear(),
-        Some(gone) => stays.iter_mut().for_each(|stay| {
-            stay.2.get_or_insert(gone.at);
-        }),
-        None => {}
-    }
-    let unknown = || "unknown".to_owned();
-    let (said, found) = (&progress.facts.traits, &progress.found);
-    let by = [
-        ("all", "all".to_owned()),
-        ("store", progress.store_id.clone()),
-        (
-            "category",
-            said.category
-                .clone()
-                .or(found.category.clone())
-                .unwrap_or_else(unknown),
-        ),
-        (
-            "location",
-            said.location
-                .clone()
-                .or(found.location.clone())
-                .unwrap_or_else(unknown),
-        ),
-        (
-            "tier",
-            said.tier
-                .clone()
-                .or(found.tier.clone())
-                .unwrap_or_else(unknown),
-        ),
-        (
-            "platform",
-            said.platform
-                .clone()
-                .or(found.platform.clone())
-                .unwrap_or_else(unknown),
-        ),
-    ];
-    let mut sums: BTreeMap<Line, i64> = BTreeMap::new();
-    let mut count = |at: OffsetDateTime, measure: &str, status: &str, amount: i64| {
-        for day in [at.date().to_string(), "ever".to_owned()] {
-            for (dimension, name) in &by {
-                let line = (
-                    format!("{day}#{dimension}"),
-                    name.clone(),
-                    format!("{measure}.{status}"),
-                );
-                *sums.entry(line).or_default() += amount;
-            }
-        }
-    };
-    for (status, from, until) in stays {
-        count(from, "entered", status, 1);
-        if let Some(until) = until {
-            count(until, "left", status, 1);
-            count(
-                until,
-                "seconds",
-                status,
-                (until - from).whole_seconds().max(0),
-            );
-        }
-    }
-    sums.retain(|_, amount| *amount != 0);
-    sums
-}
-
-fn lines(shares: &Shares) -> BTreeMap<Line, i64> {
-    let mut lines = BTreeMap::new();
-    for (total, measures) in shares {
-        for (measure, amount) in measures {
-            let line = (total.scope.clone(), total.name.clone(), measure.clone());
-            lines.insert(line, *amount);
-        }
-    }
-    lines.retain(|_, amount| *amount != 0);
-    lines
+fn without_zeros(mut shares: Shares) -> Shares {
+    let measures = shares.values_mut();
+    measures.for_each(|measures| measures.retain(|_, amount| *amount != 0));
+    shares.retain(|_, measures| !measures.is_empty());
+    shares
 }
 
 fn at(hours: i64) -> OffsetDateTime {
@@ -224,7 +109,7 @@ proptest! {
 
     #[test]
     fn a_match_adds_what_happened_to_it(progress in any_progress()) {
-        prop_assert_eq!(lines(&of_match(&progress)), fold(&progress));
+        prop_assert_eq!(without_zeros(of_match(&progress)), figures_of_a_match(&progress));
     }
 }
 
@@ -251,10 +136,10 @@ fn the_story_of_one_match() {
         ..Progress::default()
     };
     let of = |progress: &Progress, scope: &str| -> Vec<(String, i64)> {
-        let lines = lines(&of_match(progress)).into_iter();
-        lines
-            .filter(|(line, _)| line.0 == scope)
-            .map(|(line, n)| (line.2, n))
+        let shares = without_zeros(of_match(progress)).into_iter();
+        shares
+            .filter(|(total, _)| total.scope == scope)
+            .flat_map(|(_, measures)| measures)
             .collect()
     };
     let owned = |expected: &[(&str, i64)]| -> Vec<(String, i64)> {
@@ -297,17 +182,11 @@ fn a_campaign_adds_itself_and_its_budget() {
         status: "active".to_owned(),
         budget: 500_000,
     };
-    let lines: Vec<_> = lines(&of_campaign(&campaign)).into_iter().collect();
-    let line = |scope: &str, name: &str, measure: &str, n| {
-        ((scope.to_owned(), name.to_owned(), measure.to_owned()), n)
-    };
-    assert_eq!(
-        lines,
-        [
-            line("ever#all", "all", "budget", 500_000),
-            line("ever#all", "all", "campaigns.active", 1),
-            line("ever#store", "s-1", "budget", 500_000),
-            line("ever#store", "s-1", "campaigns.active", 1),
-        ]
-    );
+    let adds = [("budget", 500_000), ("campaigns.active", 1)];
+    let adds = adds.map(|(name, n)| (name.to_owned(), n));
+    let expected = Shares::from([
+        (Total::new("ever#all", "all"), adds.clone().into()),
+        (Total::new("ever#store", "s-1"), adds.into()),
+    ]);
+    assert_eq!(of_campaign(&campaign), expected);
 }

@@ -1,7 +1,4 @@
-//! Every sleeper: each stage of the pipeline asleep before each of its calls, while a newer upload is processed to its end.
-//!
-//! The slow first owner is what no lease and no idempotency key helps against: it looked before the newer one came, and writes
-//! after it.
+//! Each stage of the pipeline asleep before each of its calls, while a newer upload is processed to its end.
 
 use std::time::Duration;
 
@@ -23,7 +20,7 @@ const SECOND: &str = "The mill was sold. The new owner grows mushrooms in the ce
 const TRIES: usize = 10;
 
 /// Runs them all. Answers what differs from the calm end state, a sentence each; empty if nothing.
-pub async fn run() -> Vec<String> {
+pub(super) async fn run() -> Vec<String> {
     let document = Document::parse("ada", "0b0b3a4e-6c1f-4d6e-9a52-0f6f4a1d7a04").unwrap();
     let mut found = Vec::new();
     for stage in STAGES {
