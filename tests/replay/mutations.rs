@@ -29,6 +29,8 @@ const TABLE: &str = include_str!("README.md");
 const BY: &str = "caught by ";
 /// How it calls what sleepers caught.
 const SLEEPERS: &str = "sleepers of ";
+/// How it calls what batches of streams that fail as a whole caught.
+const BATCHES: &str = "batches";
 /// Runs of the guards alone in a hunt.
 const GUARDS: u64 = 400;
 /// A hunt through seeds ends after this.
@@ -112,9 +114,7 @@ pub fn hunt(runtime: &Runtime) {
             caught(&format!("guards, seed {seed}"), &violation);
         }
     }
-    if let Some(difference) = runtime.block_on(batches::run()).first() {
-        caught("batches", difference);
-    }
+    look_at_batches(runtime);
     if let Some(difference) = runtime.block_on(first_wrong_fixture("")) {
         caught("fixtures", &difference);
     }
@@ -175,6 +175,8 @@ fn look_there(runtime: &Runtime, before: &str) {
         { sleepers }
             .filter(|sleepers| sleepers.to_string() == who)
             .for_each(|sleepers| look_for_sleepers(runtime, sleepers));
+    } else if place == BATCHES {
+        look_at_batches(runtime);
     } else if place == "every call" {
         let case = what.trim_matches('`').split(',').next();
         let options = every_call::EveryCall {
@@ -189,6 +191,12 @@ fn look_there(runtime: &Runtime, before: &str) {
         && let Some(difference) = runtime.block_on(first_wrong_fixture(what.trim_matches('`')))
     {
         caught(place, &difference);
+    }
+}
+
+fn look_at_batches(runtime: &Runtime) {
+    if let Some(difference) = runtime.block_on(batches::run()).first() {
+        caught(BATCHES, difference);
     }
 }
 
