@@ -109,17 +109,29 @@ pub(super) fn describe(side: &Connection, table: &str) -> Result<StreamDescripti
     })
 }
 
-/// The sequence number of the newest record that is kept.
+/// The sequence number of the newest record that is kept and says something: nobody is ever given one that does not.
 pub(super) fn latest_sequence_number(
     side: &Connection,
     table: &str,
 ) -> Result<Option<String>, ServiceError> {
-    let stored: Option<i64> = side
-        .prepare_cached(
-            "SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = ?",
-        )?
-        .query_row([table], |row| row.get(0))?;
-    Ok(stored.map(public_sequence_number))
+    let mut statement = side.prepare_cached(
+        "SELECT CAST(sequence_number AS INTEGER), old_image, new_image FROM _stream_records
+         WHERE table_name = ? ORDER BY CAST(sequence_number AS INTEGER) DESC",
+    )?;
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let (old, new): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+        let says_nothing = match (&old, &new) {
+            (Some(old), Some(new)) => {
+                same_item(&serde_json::from_str(old)?, &serde_json::from_str(new)?)
+            }
+            _ => false,
+        };
+        if !says_nothing {
+            return Ok(Some(public_sequence_number(row.get(0)?)));
+        }
+    }
+    Ok(None)
 }
 
 fn public_sequence_number(stored: i64) -> String {
