@@ -116,8 +116,9 @@ pub(super) fn latest_sequence_number(
 ) -> Result<Option<String>, ServiceError> {
     let mut statement = side.prepare_cached(
         "SELECT CAST(sequence_number AS INTEGER), old_image, new_image FROM _stream_records
-         WHERE table_name = ? ORDER BY CAST(sequence_number AS INTEGER) DESC",
+         WHERE table_name = ? ORDER BY id DESC",
     )?;
+    // Asked every few milliseconds: the log's own order is that of the sequence, so this ends at the first row as a rule.
     let mut rows = statement.query([table])?;
     while let Some(row) = rows.next()? {
         let (old, new): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);

@@ -331,6 +331,12 @@ async fn a_put_that_changes_nothing_has_no_record() {
     assert_eq!(names.len(), 2);
     let seen = records(&services).await;
     assert_eq!(seen.len(), 2);
+    // The newest write said nothing, and its record waits for nobody.
+    let latest = services.dynamo.latest_sequence_number(TABLE).await.unwrap();
+    assert_eq!(
+        latest.as_deref(),
+        seen[1]["dynamodb"]["SequenceNumber"].as_str()
+    );
     // Read again after what was nothing has been forgotten, and go on.
     put(&client, "a", 3).await;
     let again = records(&services).await;
