@@ -3,9 +3,10 @@
 #
 #   tests/real/opensearch.sh [PORT]        (9200)
 #
-# Prints "READY pid=PID URL" once it answers; end it with `kill PID`. Needs Java 17 or later, Maven, Python 3 and, the
-# first time, a few minutes: everything is from Maven Central and kept in $MILLRACE_SERVERS
-# (~/.cache/millrace/servers). The plugin comes without native libraries, so its engine is `lucene`.
+# Prints "READY pid=PID URL" once it answers; end it with `kill PID`. It begins empty; with MILLRACE_OPENSEARCH_KEEP=1 it goes on
+# with what a former one on that port left. Needs Java 17 or later, Maven, Python 3 and, the first time, a few minutes:
+# everything is from Maven Central and kept in $MILLRACE_SERVERS (~/.cache/millrace/servers). The plugin comes without native
+# libraries, so its engine is `lucene`.
 set -euo pipefail
 
 readonly port=${1:-9200}
@@ -112,7 +113,7 @@ cd "$home"
 
 readonly url=http://127.0.0.1:$port
 if curl -sf -o /dev/null "$url"; then die "something listens on port $port already"; fi
-rm -rf "data-$port"
+[ "${MILLRACE_OPENSEARCH_KEEP:-}" = 1 ] || rm -rf "data-$port"
 setsid java "-Xms$heap" "-Xmx$heap" -cp "classes:lib/*:knn/*" TestNode "$home/data-$port" "$port" "$((port + 100))" \
   org.opensearch.transport.Netty4Plugin org.opensearch.painless.PainlessPlugin \
   org.opensearch.analysis.common.CommonAnalysisPlugin org.opensearch.index.reindex.ReindexPlugin \

@@ -23,7 +23,7 @@ use millrace_local::{
 };
 use millrace_ops::products::{Names, Place, Products};
 use millrace_text::{Child, Extractor, Limits};
-use millrace_vectors::{Embedder, ScanIndex, ScanPoints};
+use millrace_vectors::{Embedder, ScanIndex, ScanPoints, VectorIndex};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -189,17 +189,23 @@ impl World {
 
     /// The same, with some settings of the functions set otherwise than in the template.
     pub async fn with(embedder: Arc<dyn Embedder>, changed: &[(&str, &str)]) -> Self {
-        Self::made(EXTRACTOR.clone(), Some(embedder), changed).await
+        Self::made(EXTRACTOR.clone(), Some(embedder), None, changed).await
+    }
+
+    /// As [`World::in_process`], with an index of the test's own.
+    pub async fn with_index(index: Arc<dyn VectorIndex>) -> Self {
+        Self::made(EXTRACTOR.clone(), None, Some(index), &[]).await
     }
 
     /// A new world.
     pub async fn with_extractor(extractor: Arc<Extractor>) -> Self {
-        Self::made(extractor, None, &[]).await
+        Self::made(extractor, None, None, &[]).await
     }
 
     async fn made(
         extractor: Arc<Extractor>,
         embedder: Option<Arc<dyn Embedder>>,
+        index: Option<Arc<dyn VectorIndex>>,
         changed: &[(&str, &str)],
     ) -> Self {
         let clock = Arc::new(StillClock::new(NOW));
@@ -207,10 +213,8 @@ impl World {
             .await
             .unwrap();
         let tap = Tap::new(http_client(cloud.services()));
-        let index = Arc::new(TappedIndex::new(
-            Arc::new(ScanIndex::in_memory()),
-            tap.clone(),
-        ));
+        let index = index.unwrap_or_else(|| Arc::new(ScanIndex::in_memory()));
+        let index = Arc::new(TappedIndex::new(index, tap.clone()));
         let points = Arc::new(TappedPoints::new(
             Arc::new(ScanPoints::in_memory()),
             tap.clone(),

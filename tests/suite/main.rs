@@ -18,6 +18,7 @@ mod marketing_campaigns;
 mod marketing_figures;
 mod marketing_matching;
 mod marketing_on_aws;
+mod opensearch;
 mod pipeline;
 mod recorded;
 mod rehearsal;
