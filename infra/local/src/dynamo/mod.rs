@@ -7,6 +7,7 @@
 //! one lock, so every call runs on a thread that may block.
 
 mod expiry;
+mod mended;
 mod operations;
 mod streams;
 mod tokens;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Shared, streams, tokens};
+use super::{Shared, mended, streams, tokens};
 use crate::names;
 
 /// The region that the engine writes into its ARNs.
@@ -41,7 +41,7 @@ pub(super) fn run(shared: &Shared, side: &Connection, operation: &str, request: 
     match operation {
         "PutItem" => call(request, |request| database.put_item(request)),
         "GetItem" => call(request, |request| database.get_item(request)),
-        "UpdateItem" => call(request, |request| database.update_item(request)),
+        "UpdateItem" => mended::update_item(database, request),
         "DeleteItem" => call(request, |request| database.delete_item(request)),
         "Query" => call(request, |request| database.query(request)),
         "Scan" => call(request, |request| database.scan(request)),
@@ -100,7 +100,7 @@ fn administer(database: &Database, operation: &str, request: &[u8]) -> Answer {
         "CreateTable" => call(request, |request| database.create_table(request)),
         "UpdateTable" => call(request, |request| database.update_table(request)),
         "DescribeTable" => call(request, |request| database.describe_table(request)),
-        "UpdateTimeToLive" => call(request, |request| database.update_time_to_live(request)),
+        "UpdateTimeToLive" => mended::update_time_to_live(database, request),
         "DescribeTimeToLive" => call(request, |request| database.describe_time_to_live(request)),
         "TagResource" => call(request, |request| database.tag_resource(request)),
         "UntagResource" => call(request, |request| database.untag_resource(request)),

@@ -5,11 +5,11 @@
 //! and forgets them when the process ends. Here a token is an item of a table,
 //! written by the transaction that it belongs to: both are there, or neither.
 
-use dynoxide::errors::CancellationReason;
 use dynoxide::{Database, DynoxideError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::mended;
 use super::operations::{call, not_an_answer};
 
 /// The table of tokens. `ListTables` does not show it.
@@ -59,6 +59,9 @@ pub(super) fn transact_write_items(
     request: &[u8],
 ) -> Result<Vec<u8>, DynoxideError> {
     let parsed: Result<Value, _> = serde_json::from_slice(request);
+    if let Ok(parsed) = &parsed {
+        mended::check_updates(parsed)?;
+    }
     let token = parsed.as_ref().ok().and_then(|parsed| {
         let token = parsed["ClientRequestToken"].as_str()?;
         Some(token.to_owned())
@@ -150,13 +153,5 @@ fn error_without_mark(error: DynoxideError) -> DynoxideError {
         return error;
     };
     reasons.pop();
-    let codes: Vec<&str> = reasons
-        .iter()
-        .map(|reason: &CancellationReason| reason.code.as_str())
-        .collect();
-    let message = format!(
-        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
-        codes.join(", ")
-    );
-    DynoxideError::TransactionCanceledException(message, reasons)
+    mended::cancelled(reasons)
 }
