@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Deploys infra/template.yaml to an endpoint, and compares what is there with what the template says.
 
-    deploy.py --endpoint URL [--parameter NAME=VALUE ...]
+    deploy.py --endpoint URL [--parameter NAME=VALUE ...] [--binaries DIR]
 
-The template goes through SAM's own transform first, as CloudFormation would do it. Packaged binaries are taken from
-target/lambda if they are there, else a bootstrap that answers nothing: this is about resources, not about what workers do.
+The template goes through SAM's own transform first, as CloudFormation would do it. Without --binaries functions get a
+bootstrap that answers nothing: this is about resources, not about what workers do.
 Ends with 1 when the stack does not come to CREATE_COMPLETE or anything of it is missing or different.
 """
 
@@ -58,10 +58,11 @@ def client(name, endpoint):
     )
 
 
-def code(folder):
+def code(product, binaries):
     """A zip with the binary of a product, or with one that answers nothing."""
-    binary = (ROOT / "infra" / folder / "bootstrap").resolve()
-    content = binary.read_bytes() if binary.is_file() else STUB
+    candidates = [binaries / product / "bootstrap", binaries / product] if binaries else []
+    binary = next((it for it in candidates if it.is_file()), None)
+    content = binary.read_bytes() if binary else STUB
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         entry = zipfile.ZipInfo("bootstrap")
@@ -70,7 +71,7 @@ def code(folder):
     return packed.getvalue()
 
 
-def package(template, endpoint):
+def package(template, endpoint, binaries):
     """Puts code where the template can find it, as `sam package` does."""
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=CODE_BUCKET)
@@ -80,9 +81,10 @@ def package(template, endpoint):
         if resource["Type"] != "AWS::Serverless::Function":
             continue
         folder = resource["Properties"].get("CodeUri", default)
-        key = folder.strip("./").replace("/", "-") + ".zip"
+        product = pathlib.PurePosixPath(folder).name
+        key = f"{product}.zip"
         if key not in uploaded:
-            s3.put_object(Bucket=CODE_BUCKET, Key=key, Body=code(folder))
+            s3.put_object(Bucket=CODE_BUCKET, Key=key, Body=code(product, binaries))
             uploaded[key] = True
         resource["Properties"]["CodeUri"] = f"s3://{CODE_BUCKET}/{key}"
     template["Globals"]["Function"]["CodeUri"] = f"s3://{CODE_BUCKET}/none.zip"
@@ -149,11 +151,11 @@ class Comparison:
             self.differences.append(f"{what} is missing")
 
 
-def compare(template, cloudformation, endpoint):
+def compare(template, cloudformation, endpoint, parameters):
     said = Comparison()
     rows = pages(cloudformation.list_stack_resources, "StackResourceSummaries", StackName=STACK)
     made = {row["LogicalResourceId"]: row for row in rows}
-    conditions = {"HasBackups"}
+    conditions = {"HasBackups"} | ({"HasSearch"} if parameters.get("Search", "none") != "none" else set())
     wanted = {
         name: it
         for name, it in template["Resources"].items()
@@ -245,22 +247,41 @@ def compare(template, cloudformation, endpoint):
     return said
 
 
+class Stack:
+    """A deployed template."""
+
+    def __init__(self, template, cloudformation):
+        self.template, self.cloudformation = template, cloudformation
+
+    def output(self, name):
+        """An output's value."""
+        stack = self.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
+        return outputs[name]
+
+
+def stack(endpoint, parameters, binaries=None):
+    """Deploys the template with the binaries of a folder: PRODUCT/bootstrap, or PRODUCT."""
+    template = yaml.load((ROOT / "infra/template.yaml").read_text(), Loader)
+    package(template, endpoint, binaries)
+    template = transformed(template, parameters)
+    for name in [n for n, it in template["Resources"].items() if it["Type"] in LEFT_OUT]:
+        print(f"left out: {name}, {template['Resources'].pop(name)['Type']}")
+    return Stack(template, deploy(template, endpoint, parameters))
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--endpoint", required=True)
     arguments.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    arguments.add_argument("--binaries", type=pathlib.Path, metavar="DIR")
     asked = arguments.parse_args()
     parameters = dict(it.split("=", 1) for it in asked.parameter)
-    template = yaml.load((ROOT / "infra/template.yaml").read_text(), Loader)
-    package(template, asked.endpoint)
-    template = transformed(template, parameters)
-    for name in [n for n, it in template["Resources"].items() if it["Type"] in LEFT_OUT]:
-        print(f"left out: {name}, {template['Resources'].pop(name)['Type']}")
-    cloudformation = deploy(template, asked.endpoint, parameters)
-    said = compare(template, cloudformation, asked.endpoint)
+    made = stack(asked.endpoint, parameters, asked.binaries)
+    said = compare(made.template, made.cloudformation, asked.endpoint, parameters)
     for difference in said.differences:
         print(difference, file=sys.stderr)
-    resources = len(template["Resources"])
+    resources = len(made.template["Resources"])
     print(f"{resources} resources described, {said.compared} facts compared, {len(said.differences)} differences")
     sys.exit(1 if said.differences else 0)
 
