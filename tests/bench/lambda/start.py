@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 MOST_MS = 50
 # A function's settings as its template has them; what stands for a name is any name.
 SETTINGS = re.compile(r"^ +(MILLRACE_[A-Z_]+):")
-FUNCTION = re.compile(r"CodeUri: \.\./target/lambda/(\w+)/|Handler: ([a-z-]+)$")
+PRODUCT = re.compile(r"CodeUri: \.\./target/lambda/(\w+)/")
+HANDLER = re.compile(r"Handler: ([a-z-]+)\n")
 
 
 class Cloud(http.server.BaseHTTPRequestHandler):
@@ -70,16 +71,11 @@ class Cloud(http.server.BaseHTTPRequestHandler):
 
 def workers():
     """Each worker's product, in the template's order."""
-    found, product = [], "documents"
-    for line in (ROOT / "infra/template.yaml").read_text().splitlines():
-        if line.strip() == "Type: AWS::Serverless::Function":
-            product = "documents"
-        match = FUNCTION.search(line)
-        if match and match[1]:
-            product = match[1]
-        elif match:
-            found.append((match[2], product))
-    return found
+    text = (ROOT / "infra/template.yaml").read_text()
+    for resource in re.split(r"\n  (?=\w+:\n)", text):
+        if "\n    Type: AWS::Serverless::Function\n" in resource:
+            product = PRODUCT.search(resource)
+            yield HANDLER.search(resource)[1], product[1] if product else "documents"
 
 
 def settings(address):
