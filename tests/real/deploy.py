@@ -155,7 +155,9 @@ def compare(template, cloudformation, endpoint, parameters):
     said = Comparison()
     rows = pages(cloudformation.list_stack_resources, "StackResourceSummaries", StackName=STACK)
     made = {row["LogicalResourceId"]: row for row in rows}
-    conditions = {"HasBackups"} | ({"HasSearch"} if parameters.get("Search", "none") != "none" else set())
+    search = parameters.get("Search", "none")
+    conditions = {"HasBackups"} | ({"HasSearch"} if search != "none" else set())
+    conditions |= {"SearchIsDomain"} if search == "domain" else set()
     wanted = {
         name: it
         for name, it in template["Resources"].items()
@@ -236,6 +238,15 @@ def compare(template, cloudformation, endpoint, parameters):
         inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
         expected = [it["PolicyName"] for it in properties.get("Policies", [])]
         said.equal(f"{name}'s own policies", inline, expected)
+
+    for name, (properties, domain) in of("AWS::OpenSearchService::Domain").items():
+        found = client("opensearch", endpoint).describe_domain(DomainName=domain)["DomainStatus"]
+        said.equal(f"{name}'s version", found["EngineVersion"], properties["EngineVersion"])
+        for key in ("EncryptionAtRestOptions", "NodeToNodeEncryptionOptions"):
+            said.equal(f"{name}'s {key}", found[key]["Enabled"], properties[key]["Enabled"])
+        for key in ("InstanceType", "InstanceCount"):
+            default = template["Parameters"][properties["ClusterConfig"][key]["Ref"]]["Default"]
+            said.equal(f"{name}'s {key}", str(found["ClusterConfig"][key]), str(default))
 
     topics = pages(client("sns", endpoint).list_topics, "Topics")
     said.equal("topics", len(topics), len(of("AWS::SNS::Topic")))
