@@ -60,7 +60,11 @@ impl SubscriptionSettings {
             return true;
         };
         match self.scope {
-            FilterScope::MessageAttributes => filter.matches(&attributes_as_json(publication)),
+            // Without any attribute even `"exists": false` matches nothing: AWS says so, and ministack does so.
+            FilterScope::MessageAttributes => {
+                !publication.attributes.is_empty()
+                    && filter.matches(&attributes_as_json(publication))
+            }
             FilterScope::MessageBody => {
                 let body = serde_json::from_str::<Value>(&publication.message);
                 body.is_ok_and(|body| body.is_object() && filter.matches(&body))
@@ -144,6 +148,8 @@ mod tests {
             let settings = settings(&[("FilterPolicy", policy)]);
             assert_eq!(settings.wants(&order), expected, "{policy}");
         }
+        let settings = settings(&[("FilterPolicy", r#"{"missing":[{"exists":false}]}"#)]);
+        assert!(!settings.wants(&publication(&[])));
     }
 
     #[test]

@@ -4,4 +4,5 @@
 
 mod dynamo;
 mod random;
+mod services;
 mod wire;

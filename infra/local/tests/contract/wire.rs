@@ -20,7 +20,7 @@ pub(crate) struct Endpoint {
     pub(crate) key: &'static str,
     /// Whether these are the embedded services.
     pub(crate) is_embedded: bool,
-    _embedded: Option<(Services, Server)>,
+    embedded: Option<(Services, Server)>,
 }
 
 impl Endpoint {
@@ -39,7 +39,7 @@ impl Endpoint {
             address: server.address().to_string(),
             key: "embedded",
             is_embedded: true,
-            _embedded: Some((services, server)),
+            embedded: Some((services, server)),
         }
     }
 
@@ -60,8 +60,13 @@ impl Endpoint {
             address: address.to_owned(),
             key: "test",
             is_embedded: false,
-            _embedded: None,
+            embedded: None,
         })
+    }
+
+    /// The embedded services, for what is set by Rust calls there.
+    pub(crate) fn services(&self) -> Option<&Services> {
+        self.embedded.as_ref().map(|(services, _)| services)
     }
 
     /// Sends a request, signed as far as anybody looks, and reads the whole answer.
