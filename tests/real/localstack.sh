@@ -2,6 +2,7 @@
 # Starts localstack's open core on loopback, without Docker, for tests of event source mappings.
 #
 #   tests/real/localstack.sh [PORT]        (4566)
+#   tests/real/localstack.sh --python      only says which Python it would take
 #
 # Prints "READY pid=PID URL" once it answers; end it with `kill PID`. Needs Python 3.12 or later ($MILLRACE_PYTHON, or what
 # is found), Java 17 or later and Maven: localstack is from PyPI (700 MB, some minutes the first time), the
@@ -31,6 +32,11 @@ find_python() {
   done
   die "there is no Python 3.12 or later; MILLRACE_PYTHON can name one"
 }
+
+if [ "$port" = --python ]; then
+  find_python
+  exit
+fi
 
 install() {
   local python

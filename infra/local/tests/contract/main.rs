@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dynamo;
+mod mappings;
 mod random;
 mod services;
 mod wire;
