@@ -225,6 +225,8 @@ impl World {
         let watched = SharedHttpClient::new(watch.clone());
         let tapped = Clients::new(&sdk_config_with(watched), Addressing::Path);
         let mut first = functions()[0].config.environment.clone();
+        // As where the index is a collection that shows writes late.
+        first.insert("MILLRACE_RECONCILE_SECONDS".to_owned(), "180".to_owned());
         // Seven days of reports are the same calls seven times.
         first.insert("MILLRACE_REPORT_DAYS".to_owned(), "2".to_owned());
         first.extend(

@@ -19,6 +19,7 @@ mod marketing_figures;
 mod marketing_matching;
 mod marketing_on_aws;
 mod opensearch;
+mod opensearch_late;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -35,10 +35,10 @@ const EVENTS: usize = 16;
 const WORKER: &str = "index-chunks";
 
 /// Written by whoever changes what the whole server does, read by whoever shares it.
-static SERVER: RwLock<()> = RwLock::const_new(());
+pub(crate) static SERVER: RwLock<()> = RwLock::const_new(());
 
 /// Where the server is; `None`, said so, where there is none.
-fn url() -> Option<String> {
+pub(crate) fn url() -> Option<String> {
     if let Ok(url) = env::var("MILLRACE_OPENSEARCH_URL") {
         return Some(url);
     }

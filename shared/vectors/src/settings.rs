@@ -15,7 +15,7 @@ use crate::{
     hashed::HashedEmbedder,
     index::VectorIndex,
     openai::OpenAiEmbedder,
-    opensearch::{Auth, OpenSearchIndex, OpenSearchPoints, is_index_name},
+    opensearch::{Auth, OpenSearchIndex, OpenSearchPoints, is_index_name, is_serverless},
     points::{PointIndex, ScanPoints},
     scan::ScanIndex,
 };
@@ -72,6 +72,13 @@ pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorInd
     Ok(Arc::new(OpenSearchIndex::new(endpoint, auth, name)?))
 }
 
+/// Whether the index that the settings name shows a write only after a while, and chooses ids itself: a collection of Serverless.
+pub fn shows_late(settings: &Settings) -> bool {
+    let endpoint = settings.optional("MILLRACE_OPENSEARCH_ENDPOINT");
+    let is_there = settings.optional("MILLRACE_INDEX_DIRECTORY").is_some();
+    !is_there && endpoint.is_some_and(is_serverless)
+}
+
 /// The index of points that the settings name.
 pub fn points(settings: &Settings, clients: &Clients) -> Result<Arc<dyn PointIndex>, SetupError> {
     let name = settings
@@ -107,7 +114,31 @@ pub fn points_folder(folder: &Path, name: &str) -> Result<PathBuf, SettingError>
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn only_a_collection_shows_late() {
+        let late = |values: &[(&str, &str)]| {
+            let settings = Settings::from_map(BTreeMap::new());
+            let with =
+                |settings: Settings, (name, value): &(&str, &str)| settings.with(name, *value);
+            shows_late(&values.iter().fold(settings, with))
+        };
+        let collection = (
+            "MILLRACE_OPENSEARCH_ENDPOINT",
+            "https://a.us-east-1.aoss.amazonaws.com",
+        );
+        let domain = (
+            "MILLRACE_OPENSEARCH_ENDPOINT",
+            "https://a.us-east-1.es.amazonaws.com",
+        );
+        assert!(late(&[collection]));
+        assert!(!late(&[domain]));
+        assert!(!late(&[collection, ("MILLRACE_INDEX_DIRECTORY", "index")]));
+        assert!(!late(&[]));
+    }
 
     #[test]
     fn the_folder_of_points_is_inside_the_folder_of_indexes() {

@@ -10,7 +10,7 @@ use millrace_vectors::{CacheTable, Embedder, EmbeddingCache, Keeping, VectorInde
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use crate::progress::ProgressStore;
+use crate::{progress::ProgressStore, reconcile_index::Reconciling};
 
 /// How long a chunk's embedding is kept.
 pub(crate) const CACHED: Keeping = Keeping {
@@ -94,6 +94,8 @@ pub struct Documents {
     pub(crate) extractor: Arc<Extractor>,
     pub(crate) chunking: ChunkSettings,
     pub(crate) clock: Arc<dyn Clock>,
+    /// When indexed documents are looked at again; `None`: never.
+    pub(crate) reconciling: Option<Reconciling>,
     /// As many extractions at once as there are processors; each is a process of its own.
     pub(crate) extractions: Arc<Semaphore>,
 }
@@ -119,8 +121,16 @@ impl Documents {
             extractor: parts.extractor,
             chunking,
             clock: parts.clock,
+            reconciling: None,
             extractions: Arc::new(Semaphore::new(at_once)),
         }
+    }
+
+    /// With indexed documents looked at again after a while.
+    #[must_use]
+    pub(crate) fn with_reconciling(mut self, reconciling: Option<Reconciling>) -> Self {
+        self.reconciling = reconciling;
+        self
     }
 
     /// The bucket of originals and artefacts.

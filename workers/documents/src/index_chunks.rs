@@ -10,6 +10,7 @@ use crate::{
     embed_chunks::{Chunked, embedded_document},
     keys::Document,
     progress::Step,
+    reconcile_index::reconcile_later,
     tidy::{advance_or_settle, already, say_error_of, settle},
 };
 
@@ -32,34 +33,9 @@ impl Worker for IndexChunks {
         let Some(document) = embedded_document(&change.key)? else {
             return Ok(Outcome::Ignored("not embeddings"));
         };
-        let Some(chunked) = Chunked::read(documents, &document, Step::Indexed).await? else {
-            return settle(documents, &document).await;
-        };
-        if chunked.text.progress.has_reached(Step::Indexed) {
-            return already(documents, &document).await;
-        }
-        let key = document.embeddings();
-        let Some(object) = documents.bucket.get(&key).await? else {
-            return settle(documents, &document).await;
-        };
-        let embeddings: Embeddings = parse(&key, &object.bytes)?;
-        if embeddings.generation != chunked.list.generation {
-            // An older event, while the newer generation's own embeddings are still to come.
-            return settle(documents, &document).await;
-        }
-        let entries = entries(documents, &document, &chunked, embeddings).await?;
-        let generation = &chunked.list.generation;
-        if mutation::on(mutation::OLD_BEFORE_NEW) {
-            remove_older(documents, &document, generation).await?;
-        }
-        for some in entries.chunks(AT_ONCE) {
-            documents.index.put(some).await?;
-        }
-        if !mutation::on(mutation::OLD_STAYS) {
-            remove_older(documents, &document, generation).await?;
-        }
-        let step = Step::Indexed;
-        advance_or_settle(documents, &document, generation, step, None).await
+        let outcome = index(documents, &document).await?;
+        reconcile_later(documents, &document).await?;
+        Ok(outcome)
     }
 
     async fn give_up(
@@ -73,6 +49,49 @@ impl Worker for IndexChunks {
         };
         say_error_of(&self.0, &document, &change.key, Step::Indexed, failure).await
     }
+}
+
+async fn index(documents: &Documents, document: &Document) -> Result<Outcome, Failure> {
+    let Some(chunked) = Chunked::read(documents, document, Step::Indexed).await? else {
+        return settle(documents, document).await;
+    };
+    if chunked.text.progress.has_reached(Step::Indexed) {
+        return already(documents, document).await;
+    }
+    if !put_entries(documents, document, &chunked).await? {
+        return settle(documents, document).await;
+    }
+    let generation = &chunked.list.generation;
+    advance_or_settle(documents, document, generation, Step::Indexed, None).await
+}
+
+/// The entries of this generation are in the index, and those of former ones are not. `false`: its embeddings are not there.
+pub(crate) async fn put_entries(
+    documents: &Documents,
+    document: &Document,
+    chunked: &Chunked,
+) -> Result<bool, Failure> {
+    let key = document.embeddings();
+    let Some(object) = documents.bucket.get(&key).await? else {
+        return Ok(false);
+    };
+    let embeddings: Embeddings = parse(&key, &object.bytes)?;
+    if embeddings.generation != chunked.list.generation {
+        // An older event, while the newer generation's own embeddings are still to come.
+        return Ok(false);
+    }
+    let entries = entries(documents, document, chunked, embeddings).await?;
+    let generation = &chunked.list.generation;
+    if mutation::on(mutation::OLD_BEFORE_NEW) {
+        remove_older(documents, document, generation).await?;
+    }
+    for some in entries.chunks(AT_ONCE) {
+        documents.index.put(some).await?;
+    }
+    if !mutation::on(mutation::OLD_STAYS) {
+        remove_older(documents, document, generation).await?;
+    }
+    Ok(true)
 }
 
 /// The entries of former generations leave the index.

@@ -19,6 +19,7 @@ pub mod embed_chunks;
 pub mod extract_text;
 pub mod index_chunks;
 pub mod keep_progress;
+pub mod reconcile_index;
 pub mod remove_document;
 
 pub use context::{Documents, Names, SetupError};

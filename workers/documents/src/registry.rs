@@ -18,15 +18,17 @@ use crate::{
     index_chunks::IndexChunks,
     keep_progress::KeepProgress,
     keys::PUBLIC_WORDS,
+    reconcile_index::{ReconcileIndex, Reconciling},
     remove_document::RemoveDocument,
 };
 
 /// Every worker of this product.
-pub const WORKERS: [&str; 6] = [
+pub const WORKERS: [&str; 7] = [
     ExtractText::NAME,
     ChunkText::NAME,
     EmbedChunks::NAME,
     IndexChunks::NAME,
+    ReconcileIndex::NAME,
     RemoveDocument::NAME,
     KeepProgress::NAME,
 ];
@@ -70,6 +72,7 @@ pub async fn documents_with(
         None => index(settings, &place.clients)?,
     };
     index.check(embedder.model(), embedder.dimensions()).await?;
+    let reconciling = Reconciling::from_settings(settings, &place.clients)?;
     let parts = Parts {
         clients: place.clients,
         embedder: Arc::new(embedder),
@@ -77,7 +80,7 @@ pub async fn documents_with(
         extractor: place.extractor,
         clock: place.clock,
     };
-    Ok(Documents::new(parts, &names, chunking))
+    Ok(Documents::new(parts, &names, chunking).with_reconciling(reconciling))
 }
 
 /// The loop around the worker of that name; `None` when there is none.
@@ -105,6 +108,13 @@ pub fn delivery(
         IndexChunks::NAME => {
             Delivery::new(IndexChunks(documents), settings, parking, visibility, clock)
         }
+        ReconcileIndex::NAME => Delivery::new(
+            ReconcileIndex(documents),
+            settings,
+            parking,
+            visibility,
+            clock,
+        ),
         RemoveDocument::NAME => Delivery::new(
             RemoveDocument(documents),
             settings,

@@ -56,12 +56,13 @@ fn the_deployed_template_loads_without_a_problem() {
         .map(|function| function.config.handler.as_str())
         .collect();
     assert_eq!(
-        handlers[..6],
+        handlers[..7],
         [
             "extract-text",
             "chunk-text",
             "embed-chunks",
             "index-chunks",
+            "reconcile-index",
             "remove-document",
             "keep-progress"
         ]

@@ -19,8 +19,8 @@ use opensearch::http::Method;
 use serde_json::{Value, json};
 
 pub use self::points::OpenSearchPoints;
-pub(crate) use self::wire::is_index_name;
 pub use self::wire::{Auth, Service};
+pub(crate) use self::wire::{is_index_name, is_serverless};
 use self::{
     documents::{Generations, Kept},
     wire::{Answer, Wire},

@@ -51,6 +51,18 @@ pub enum Auth {
     },
 }
 
+/// Whether an endpoint is that of a collection of Serverless, by its host.
+pub(crate) fn is_serverless(endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        is_aws(host) && host.contains(".aoss.")
+    })
+}
+
+fn is_aws(host: &str) -> bool {
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+}
+
 impl Auth {
     /// What an endpoint needs, by its host: AWS's are signed for; a name and password may stand in the address.
     pub fn for_endpoint(endpoint: &str, config: &SdkConfig) -> Self {
@@ -58,15 +70,14 @@ impl Auth {
             return Self::None;
         };
         let host = url.host_str().unwrap_or_default();
-        let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
         let signed = |service| Self::SigV4 {
             config: Box::new(config.clone()),
             service,
         };
-        if is_aws && host.contains(".aoss.") {
+        if is_serverless(endpoint) {
             return signed(Service::Serverless);
         }
-        if is_aws && host.contains(".es.") {
+        if is_aws(host) && host.contains(".es.") {
             return signed(Service::Domain);
         }
         match url.password() {

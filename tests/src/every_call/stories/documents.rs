@@ -1,5 +1,7 @@
 //! What can have happened to a document before a worker wakes up.
 
+use std::time::Duration;
+
 use futures::future::FutureExt as _;
 use millrace_documents::Document;
 use serde_json::json;
@@ -13,7 +15,7 @@ const SHORT: &str =
     "The mill was sold. The new owner grows mushrooms in the cellar and sells them on Saturdays.";
 
 /// All of them.
-pub(super) const STORIES: [Story; 7] = [
+pub(super) const STORIES: [Story; 10] = [
     Story {
         name: "a first upload",
         tell: |told| told.first_upload().boxed(),
@@ -81,6 +83,42 @@ pub(super) const STORIES: [Story; 7] = [
             .boxed()
         },
     },
+    Story {
+        name: "the index lost what a finished document had in it",
+        tell: |told| {
+            async move {
+                told.finished().await;
+                told.lose_entries().await;
+                told.writes_have_come_to_light();
+            }
+            .boxed()
+        },
+    },
+    Story {
+        name: "a second upload and what the index lost, looked at for the first one",
+        tell: |told| {
+            async move {
+                told.finished().await;
+                told.upload("second.txt", SHORT).await;
+                told.others_go_on().await;
+                told.lose_entries().await;
+                told.writes_have_come_to_light();
+            }
+            .boxed()
+        },
+    },
+    Story {
+        name: "a document removed before it was looked at once more",
+        tell: |told| {
+            async move {
+                told.finished().await;
+                told.remove_original().await;
+                told.others_go_on().await;
+                told.writes_have_come_to_light();
+            }
+            .boxed()
+        },
+    },
 ];
 
 fn document() -> Document {
@@ -100,6 +138,19 @@ impl Told<'_> {
     async fn finished(&self) {
         self.first_upload().await;
         self.all_go_on().await;
+    }
+
+    /// What an index that shows writes late may come to, when an attempt was told that it wrote something.
+    async fn lose_entries(&self) {
+        let index = self.world.observer.documents().index();
+        let (user, id) = (document().user, document().id);
+        let lost = index.remove_document(user.as_str(), id.as_str(), None);
+        lost.await.unwrap();
+    }
+
+    /// Indexed documents are looked at once more.
+    fn writes_have_come_to_light(&self) {
+        self.world.wait(Duration::from_secs(180));
     }
 
     async fn remove_original(&self) {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use millrace_documents::{Document, Documents, artefacts::ProcessedMetadata};
-use millrace_events::{Failure, Record};
+use millrace_events::{Failure, Payload, Record};
 use serde_json::{Value, json};
 
 use super::{SubjectState, Subjects, as_json, key_in};
@@ -12,9 +12,10 @@ impl Subjects for Documents {
     async fn state(
         &self,
         subject: &str,
-        _record: Option<&Record>,
+        record: Option<&Record>,
     ) -> Result<Option<SubjectState>, Failure> {
-        let Some(document) = document_of(subject) else {
+        let named = document_of(subject).or_else(|| document_of_message(record?));
+        let Some(document) = named else {
             return Ok(None);
         };
         let state = document_state(self, &document).await?;
@@ -43,6 +44,15 @@ fn document_of(subject: &str) -> Option<Document> {
         None => (key_in(subject, "userId")?, key_in(subject, "documentId")?),
     };
     Document::parse(&user, &id).ok()
+}
+
+/// The document that a message of this product names.
+fn document_of_message(record: &Record) -> Option<Document> {
+    let Payload::Message(message) = &record.payload else {
+        return None;
+    };
+    let text = |name: &str| message[name].as_str();
+    Document::parse(text("userId")?, text("documentId")?).ok()
 }
 
 /// Row, progress, artefacts and chunks of a document.
