@@ -20,6 +20,7 @@ mod marketing_matching;
 mod marketing_on_aws;
 mod opensearch;
 mod opensearch_late;
+mod opensearch_prepare;
 mod pipeline;
 mod recorded;
 mod rehearsal;

@@ -24,6 +24,7 @@ mod openai;
 mod opensearch;
 mod overlay;
 mod points;
+pub mod prepare;
 mod scan;
 mod secret;
 pub mod settings;

@@ -15,7 +15,7 @@ use crate::{
     hashed::HashedEmbedder,
     index::VectorIndex,
     openai::OpenAiEmbedder,
-    opensearch::{Auth, OpenSearchIndex, OpenSearchPoints, is_index_name, is_serverless},
+    opensearch::{Auth, Engine, OpenSearchIndex, OpenSearchPoints, is_index_name, is_serverless},
     points::{PointIndex, ScanPoints},
     scan::ScanIndex,
 };
@@ -65,11 +65,50 @@ pub fn index(settings: &Settings, clients: &Clients) -> Result<Arc<dyn VectorInd
         return Ok(Arc::new(ScanIndex::open(Path::new(folder))?));
     }
     let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
-    let name = settings
-        .optional("MILLRACE_INDEX_NAME")
-        .unwrap_or("document-chunks");
     let auth = Auth::for_endpoint(endpoint, &clients.config);
-    Ok(Arc::new(OpenSearchIndex::new(endpoint, auth, name)?))
+    Ok(Arc::new(chunks_at(settings, endpoint, auth)?))
+}
+
+/// The index of chunks at an endpoint.
+pub(crate) fn chunks_at(
+    settings: &Settings,
+    endpoint: &str,
+    auth: Auth,
+) -> Result<OpenSearchIndex, SetupError> {
+    let index = OpenSearchIndex::new(endpoint, auth, index_name(settings))?;
+    Ok(index.with_engine(engine(settings)?))
+}
+
+/// The index of points at an endpoint.
+pub(crate) fn points_at(
+    settings: &Settings,
+    endpoint: &str,
+    auth: Auth,
+) -> Result<OpenSearchPoints, SetupError> {
+    let index = OpenSearchPoints::new(endpoint, auth, profile_index_name(settings))?;
+    Ok(index.with_engine(engine(settings)?))
+}
+
+pub(crate) fn index_name(settings: &Settings) -> &str {
+    let name = settings.optional("MILLRACE_INDEX_NAME");
+    name.unwrap_or("document-chunks")
+}
+
+pub(crate) fn profile_index_name(settings: &Settings) -> &str {
+    let name = settings.optional("MILLRACE_PROFILE_INDEX_NAME");
+    name.unwrap_or("employee-profiles")
+}
+
+/// What builds the graph of an index that is yet to be made.
+fn engine(settings: &Settings) -> Result<Engine, SettingError> {
+    let Some(name) = settings.optional("MILLRACE_OPENSEARCH_ENGINE") else {
+        return Ok(Engine::default());
+    };
+    Engine::named(name).ok_or_else(|| SettingError::Invalid {
+        name: "MILLRACE_OPENSEARCH_ENGINE",
+        value: name.to_owned(),
+        expected: "faiss or lucene",
+    })
 }
 
 /// Whether the index that the settings name shows a write only after a while, and chooses ids itself: a collection of Serverless.
@@ -81,18 +120,15 @@ pub fn shows_late(settings: &Settings) -> bool {
 
 /// The index of points that the settings name.
 pub fn points(settings: &Settings, clients: &Clients) -> Result<Arc<dyn PointIndex>, SetupError> {
-    let name = settings
-        .optional("MILLRACE_PROFILE_INDEX_NAME")
-        .unwrap_or("employee-profiles");
     if let Some(folder) = settings.optional("MILLRACE_INDEX_DIRECTORY") {
         return Ok(Arc::new(ScanPoints::open(&points_folder(
             Path::new(folder),
-            name,
+            profile_index_name(settings),
         )?)?));
     }
     let endpoint = settings.required("MILLRACE_OPENSEARCH_ENDPOINT")?;
     let auth = Auth::for_endpoint(endpoint, &clients.config);
-    Ok(Arc::new(OpenSearchPoints::new(endpoint, auth, name)?))
+    Ok(Arc::new(points_at(settings, endpoint, auth)?))
 }
 
 /// Where in the folder of embedded indexes the points of this name are.
@@ -138,6 +174,17 @@ mod tests {
         assert!(!late(&[domain]));
         assert!(!late(&[collection, ("MILLRACE_INDEX_DIRECTORY", "index")]));
         assert!(!late(&[]));
+    }
+
+    #[test]
+    fn an_engine_that_is_none_is_refused() {
+        let with = |name: &str| {
+            let settings = Settings::from_map(BTreeMap::new());
+            engine(&settings.with("MILLRACE_OPENSEARCH_ENGINE", name))
+        };
+        assert_eq!(with("lucene").unwrap(), Engine::Lucene);
+        assert_eq!(with("").unwrap(), Engine::Faiss);
+        assert!(with("nmslib").is_err());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Command {
     Analytics(Analytics),
     /// Makes the marketing report of a day or of a campaign, in the bucket and as files to open
     Report(Report),
+    /// Makes the search indexes of a deployment ready, ahead of the workers, as soon as the collection or the domain is
+    PrepareIndex(PrepareIndex),
     /// Delivers a recorded event to a worker, or runs a folder of fixtures and compares what comes of them
     Feed(Feed),
     /// Dead letters: list, show, explain, replay, edit, dedupe, export, import, drop, restore, fixture, audit
@@ -192,6 +194,20 @@ pub struct Report {
     /// Where the state lives and how to print.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// `prepare-index`
+#[derive(Debug, Args)]
+pub struct PrepareIndex {
+    /// The collection of OpenSearch Serverless; without it, what `MILLRACE_OPENSEARCH_ENDPOINT` says, else millrace-STAGE
+    #[arg(long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// How long to wait for it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub wait: u64,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `feed`

@@ -1,4 +1,4 @@
-//! The `millrace` command: demo, up, ingest, search, show, explain-match, feed, dlq.
+//! The `millrace` command: demo, up, ingest, search, show, explain-match, analytics, report, prepare-index, feed, dlq.
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 some item failed, 2 wrong use.
 
@@ -69,6 +69,7 @@ async fn run(cli: Cli) -> Result<Ended, output::Error> {
         Command::ExplainMatch(asked) => commands::explain_match::run(asked).await,
         Command::Analytics(asked) => commands::analytics::run(asked).await,
         Command::Report(asked) => commands::report::run(asked).await,
+        Command::PrepareIndex(asked) => commands::prepare_index::run(asked).await,
         Command::Feed(feed) => commands::feed::run(feed).await,
         Command::Dlq(dlq) => commands::dlq::run(dlq.command).await,
     }

@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use crate::products::{self, Names, Place, Products};
 
+pub(crate) use aws::settings_on_aws;
 pub use said::Said;
 
 mod aws;

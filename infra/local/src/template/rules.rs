@@ -17,6 +17,10 @@ const FULL: &[(&str, &str)] = &[
         "SearchReaderArn",
         "arn:aws:iam::000000000000:role/search-api",
     ),
+    (
+        "SearchPreparerArn",
+        "arn:aws:iam::000000000000:role/deployer",
+    ),
     ("Embedder", "bedrock:amazon.titan-embed-text-v2:0"),
     (
         "OpenAiKeySecretArn",
@@ -286,6 +290,7 @@ fn whoever_may_call_the_collection_is_named_in_its_data_access_policy() {
         .map(|arn| text(arn).to_owned())
         .collect();
     assert!(named.remove("arn:aws:iam::000000000000:role/search-api"));
+    assert!(named.remove("arn:aws:iam::000000000000:role/deployer"));
     let callers: BTreeSet<String> = template
         .functions
         .iter()

@@ -11,9 +11,6 @@ mod serverless;
 mod wire;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
-use aws_sdk_opensearchserverless::types::CollectionStatus;
-use millrace_cloud::classify;
 use millrace_events::{Failure, reason};
 use opensearch::http::Method;
 use serde_json::{Value, json};
@@ -53,6 +50,13 @@ impl Engine {
             Self::Lucene => "lucene",
         }
     }
+
+    /// The engine of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Faiss, Self::Lucene]
+            .into_iter()
+            .find(|engine| engine.name() == name)
+    }
 }
 
 /// A vector index in OpenSearch.
@@ -75,37 +79,6 @@ impl OpenSearchIndex {
             engine: Engine::default(),
             service,
         })
-    }
-
-    /// The index of that name in a Serverless collection, whose endpoint is looked up by its name.
-    pub async fn for_collection(
-        config: &SdkConfig,
-        collection: &str,
-        index: &str,
-    ) -> Result<Self, Failure> {
-        let client = aws_sdk_opensearchserverless::Client::new(config);
-        let asked = client.batch_get_collection().names(collection).send().await;
-        let answer = asked
-            .map_err(|error| classify(&format!("look up the collection {collection}"), error))?;
-        let Some(details) = answer.collection_details().first() else {
-            let message = format!("there is no collection {collection}");
-            return Err(Failure::transient(reason::RESOURCE_MISSING, message));
-        };
-        match (details.status(), details.collection_endpoint()) {
-            (Some(CollectionStatus::Active), Some(endpoint)) => {
-                let auth = Auth::SigV4 {
-                    config: Box::new(config.clone()),
-                    service: Service::Serverless,
-                };
-                Self::new(endpoint, auth, index)
-            }
-            (status, _) => {
-                let status = status.map_or("unknown", CollectionStatus::as_str);
-                let message =
-                    format!("the collection {collection} is not ready: its status is {status}");
-                Err(Failure::transient(reason::INDEX_UNAVAILABLE, message))
-            }
-        }
     }
 
     /// With another engine for an index that is yet to be made.

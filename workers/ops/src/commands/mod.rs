@@ -6,6 +6,7 @@ pub(crate) mod dlq;
 pub(crate) mod explain_match;
 pub(crate) mod feed;
 pub(crate) mod ingest;
+pub(crate) mod prepare_index;
 pub(crate) mod report;
 pub(crate) mod search;
 pub(crate) mod show;

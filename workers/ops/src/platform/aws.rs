@@ -30,13 +30,7 @@ impl Platform {
     /// credentials, or not deployed.
     pub async fn on_aws(data: &Path) -> Result<Self, OpenFailed> {
         let clients = Clients::from_environment().await;
-        let environment = Settings::from_environment();
-        let parameters: BTreeMap<String, String> = environment
-            .optional("MILLRACE_ENVIRONMENT")
-            .map(|name| ("Environment".to_owned(), name.to_owned()))
-            .into_iter()
-            .collect();
-        let template = template_with(&parameters).map_err(OpenFailed::Aws)?;
+        let template = template_with(&parameters()).map_err(OpenFailed::Aws)?;
         let mut functions: Vec<FunctionConfig> = template
             .functions
             .into_iter()
@@ -63,6 +57,24 @@ impl Platform {
         platform.standing = Standing::Aws;
         Ok(platform)
     }
+}
+
+/// The settings that all functions of a deployment share, as far as the template and the environment say them.
+pub(crate) fn settings_on_aws() -> Result<Settings, OpenFailed> {
+    let template = template_with(&parameters()).map_err(OpenFailed::Aws)?;
+    let first = template.functions.into_iter().next();
+    let mut values = first.map_or_else(BTreeMap::new, |first| first.config.environment);
+    values.extend(overrides());
+    Ok(Settings::from_map(values))
+}
+
+/// The parameters of the template that the environment says.
+fn parameters() -> BTreeMap<String, String> {
+    let environment = Settings::from_environment();
+    let name = environment.optional("MILLRACE_ENVIRONMENT");
+    name.map(|name| ("Environment".to_owned(), name.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// What the environment says of settings that all functions share.
