@@ -37,43 +37,50 @@ fn forbid_files_and_network() -> Result<(), RulesetError> {
     Ok(())
 }
 
+/// Calls that have no business in a parser.
+const CALLS: &[libc::c_long] = &[
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept4,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_kill,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_unlinkat,
+    libc::SYS_mount,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+];
+
+/// Older forms of them, which newer architectures never had.
+#[cfg(target_arch = "x86_64")]
+const OLDER_CALLS: &[libc::c_long] = &[
+    libc::SYS_open,
+    libc::SYS_creat,
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_unlink,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER_CALLS: &[libc::c_long] = &[];
+
 /// Seccomp: these calls fail with `EPERM`. Everything else is left to the limits: a list of
 /// what is allowed would break with the next version of libc.
 fn forbidden_calls() -> Result<BpfProgram, BackendError> {
-    let mut calls = vec![
-        libc::SYS_socket,
-        libc::SYS_socketpair,
-        libc::SYS_connect,
-        libc::SYS_bind,
-        libc::SYS_listen,
-        libc::SYS_accept4,
-        libc::SYS_sendto,
-        libc::SYS_sendmsg,
-        libc::SYS_execve,
-        libc::SYS_execveat,
-        libc::SYS_ptrace,
-        libc::SYS_process_vm_readv,
-        libc::SYS_process_vm_writev,
-        libc::SYS_kill,
-        libc::SYS_openat,
-        libc::SYS_openat2,
-        libc::SYS_unlinkat,
-        libc::SYS_mount,
-        libc::SYS_bpf,
-        libc::SYS_perf_event_open,
-        libc::SYS_io_uring_setup,
-        libc::SYS_userfaultfd,
-        libc::SYS_keyctl,
-    ];
-    #[cfg(target_arch = "x86_64")]
-    calls.extend([
-        libc::SYS_open,
-        libc::SYS_creat,
-        libc::SYS_fork,
-        libc::SYS_vfork,
-        libc::SYS_unlink,
-    ]);
-    let rules: BTreeMap<_, _> = calls.into_iter().map(|call| (call, Vec::new())).collect();
+    let calls = CALLS.iter().chain(OLDER_CALLS);
+    let rules: BTreeMap<_, _> = calls.map(|call| (*call, Vec::new())).collect();
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Allow,
