@@ -4,8 +4,8 @@
 #   tests/real/localstack.sh [PORT]        (4566)
 #   tests/real/localstack.sh --python      only says which Python it would take
 #
-# Prints "READY pid=PID URL" once it answers; end it with `kill PID`. Needs Python 3.12 or later ($MILLRACE_PYTHON, or what
-# is found), Java 17 or later and Maven: localstack is from PyPI (700 MB, some minutes the first time), the
+# Prints "READY pid=PID URL" once it answers; end it with `kill PID`. Needs Python 3.13 or later, whatever its metadata says ($MILLRACE_PYTHON,
+# or what is found), Java 17 or later and Maven: localstack is from PyPI (700 MB, some minutes the first time), the
 # DynamoDB below it from Maven Central. Both are kept in $MILLRACE_SERVERS (~/.cache/millrace/servers). Functions
 # run as processes: `localstack/` beside this script is the plugin that does it.
 set -euo pipefail
@@ -24,13 +24,13 @@ done
 # The first interpreter that runs and is new enough; version managers leave stubs on the path that do not run.
 find_python() {
   local candidate
-  for candidate in "${MILLRACE_PYTHON:-}" python3 python3.13 python3.12 python3.14 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3; do
-    if [ -n "$candidate" ] && "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+  for candidate in "${MILLRACE_PYTHON:-}" python3 python3.13 python3.14 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[3-9]*/bin/python3; do
+    if [ -n "$candidate" ] && "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 13))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  die "there is no Python 3.12 or later; MILLRACE_PYTHON can name one"
+  die "there is no Python 3.13 or later; MILLRACE_PYTHON can name one"
 }
 
 if [ "$port" = --python ]; then
