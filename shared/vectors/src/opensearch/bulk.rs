@@ -22,8 +22,24 @@ pub(super) enum Naming {
     ByService,
 }
 
+/// What makes written documents findable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The service, in its own time.
+    Later,
+    /// A refresh, which makes a segment: what everybody wrote in the last second has to be merged that often.
+    ByRefresh,
+    /// The index's own refresh, soon; the answer comes after it, and all that came in meanwhile shares it.
+    ByWaiting,
+}
+
 /// Writes entries.
-pub(super) async fn put(wire: &Wire, entries: &[&Entry], naming: Naming) -> Result<(), Failure> {
+pub(super) async fn put(
+    wire: &Wire,
+    entries: &[&Entry],
+    naming: Naming,
+    shown: Shown,
+) -> Result<(), Failure> {
     let mut requests = Requests::default();
     for entry in entries {
         let action = match naming {
@@ -36,10 +52,28 @@ pub(super) async fn put(wire: &Wire, entries: &[&Entry], naming: Naming) -> Resu
         })?;
         requests.add(&action, Some(&document));
     }
-    for request in requests.all() {
+    let mut requests = requests.all();
+    if shown == Shown::ByWaiting && requests.len() == 1 {
+        // Of several, each would wait, and the last one only for the shards that it writes to.
+        let request = requests.remove(0);
+        let parameters = [("refresh", "wait_for")];
+        send_with(wire, "put chunks", request, Conflicts::Refused, &parameters).await?;
+        return Ok(());
+    }
+    for request in requests {
         send(wire, "put chunks", request, Conflicts::Refused).await?;
     }
-    Ok(())
+    match shown {
+        Shown::Later => Ok(()),
+        Shown::ByRefresh | Shown::ByWaiting => refresh(wire).await,
+    }
+}
+
+/// Shows what was written.
+pub(super) async fn refresh(wire: &Wire) -> Result<(), Failure> {
+    wire.ask_index("refresh", Method::Post, "/_refresh", &[], None)
+        .await
+        .map(|_| ())
 }
 
 /// Deletes documents by `_id`; answers how many were there.
@@ -100,8 +134,18 @@ pub(super) async fn send(
     body: String,
     conflicts: Conflicts,
 ) -> Result<u64, Failure> {
+    send_with(wire, attempted, body, conflicts, &[]).await
+}
+
+async fn send_with(
+    wire: &Wire,
+    attempted: &str,
+    body: String,
+    conflicts: Conflicts,
+    parameters: &[(&str, &str)],
+) -> Result<u64, Failure> {
     let answer = wire
-        .ask_index(attempted, Method::Post, "/_bulk", &[], Some(body))
+        .ask_index(attempted, Method::Post, "/_bulk", parameters, Some(body))
         .await?;
     judge(
         &format!("could not {attempted} in {}", wire.index()),

@@ -15,6 +15,10 @@ const HNSW_M: u32 = 24;
 const EF_CONSTRUCTION: u32 = 128;
 /// Candidates looked at while it is searched.
 const EF_SEARCH: u32 = 100;
+/// The same, for the engine that looks at as many as it is asked for and knows no such setting: `lucene`.
+pub(super) const CANDIDATES: usize = EF_SEARCH as usize;
+/// Whoever waits for an index's own refresh waits no longer than this.
+const LONGEST_REFRESH_MILLISECONDS: u64 = 5_000;
 
 /// Settings and mapping of a new index.
 pub(super) fn definition(model: &ModelId, dimensions: usize, engine: Engine) -> Value {
@@ -95,6 +99,21 @@ impl Kept {
                 .map(str::to_owned),
         }
     }
+}
+
+/// Whether an index shows by itself what is written, and soon; from the answer to `GET /{index}`. Who says nothing means every second;
+/// -1 means never.
+pub(super) fn refreshes_soon(answer: &Value) -> bool {
+    let indexes = answer.as_object();
+    let index = indexes.and_then(|indexes| indexes.values().next());
+    let interval = index.and_then(|index| index.pointer("/settings/index/refresh_interval"));
+    let Some(interval) = interval else {
+        return index.is_some();
+    };
+    let interval = interval.as_str().unwrap_or_default();
+    let number = |unit: &str| interval.strip_suffix(unit)?.parse::<u64>().ok();
+    let milliseconds = number("ms").or_else(|| number("s")?.checked_mul(1_000));
+    milliseconds.is_some_and(|milliseconds| milliseconds <= LONGEST_REFRESH_MILLISECONDS)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -253,6 +272,25 @@ mod tests {
                 model: None
             }
         );
+    }
+
+    #[test]
+    fn an_index_that_refreshes_late_or_never_is_not_waited_for() {
+        let index =
+            |settings: Value| json!({"document-chunks-000001": {"settings": {"index": settings}}});
+        assert!(refreshes_soon(&index(json!({"knn": "true"}))));
+        for (interval, is_soon) in [
+            ("1s", true),
+            ("500ms", true),
+            ("5s", true),
+            ("30s", false),
+            ("1m", false),
+            ("-1", false),
+        ] {
+            let settings = json!({"refresh_interval": interval});
+            assert_eq!(refreshes_soon(&index(settings)), is_soon, "{interval}");
+        }
+        assert!(!refreshes_soon(&json!({})));
     }
 
     #[test]

@@ -231,11 +231,17 @@ impl OpenSearchIndex {
         Err(Failure::transient(reason::RESOURCE_MISSING, message))
     }
 
-    async fn refresh(&self) -> Result<(), Failure> {
-        self.wire
-            .ask_index("refresh", Method::Post, "/_refresh", &[], None)
-            .await
-            .map(|_| ())
+    /// How what is put in is made findable before a put ends.
+    ///
+    /// # Errors
+    /// `resource-missing` when there is no index.
+    async fn shows(&self) -> Result<bulk::Shown, Failure> {
+        let asked = "read the index's settings";
+        let answer = self.wire.ask_index(asked, Method::Get, "", &[], None);
+        Ok(match documents::refreshes_soon(&answer.await?) {
+            true => bulk::Shown::ByWaiting,
+            false => bulk::Shown::ByRefresh,
+        })
     }
 
     async fn remove(&self, query: Value) -> Result<u64, Failure> {
@@ -247,7 +253,7 @@ impl OpenSearchIndex {
         let mut removed = 0;
         for _ in 0..REMOVE_ATTEMPTS {
             // Only what a refresh has shown is found.
-            self.refresh().await?;
+            bulk::refresh(&self.wire).await?;
             let answer = self
                 .wire
                 .ask_index(
@@ -305,10 +311,9 @@ impl VectorIndex for OpenSearchIndex {
             Service::Serverless => serverless::put(&self.wire, entries).await,
             Service::Domain => {
                 // A bulk request to an index that is gone would make one without vectors.
-                self.must_be_there("chunks").await?;
+                let shown = self.shows().await?;
                 let entries: Vec<&Entry> = entries.iter().collect();
-                bulk::put(&self.wire, &entries, bulk::Naming::ByChunk).await?;
-                self.refresh().await
+                bulk::put(&self.wire, &entries, bulk::Naming::ByChunk, shown).await
             }
         }
     }
@@ -353,7 +358,8 @@ impl VectorIndex for OpenSearchIndex {
             Service::Domain => wanted,
             Service::Serverless => (wanted * 2).min(MAX_NEIGHBOURS),
         };
-        let body = documents::nearest(user_id, query.values(), asked, asked).to_string();
+        let looked_at = asked.max(documents::CANDIDATES);
+        let body = documents::nearest(user_id, query.values(), looked_at, asked).to_string();
         let mut answer = self
             .wire
             .ask_index("search", Method::Post, "/_search", &[], Some(body))

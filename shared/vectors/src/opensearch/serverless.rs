@@ -57,7 +57,8 @@ async fn put_of_user(
             return Ok(());
         }
         if !is_written {
-            bulk::put(wire, &plan.missing, bulk::Naming::ByService).await?;
+            let naming = bulk::Naming::ByService;
+            bulk::put(wire, &plan.missing, naming, bulk::Shown::Later).await?;
             is_written = true;
         }
         // The old ones leave when the new ones can be seen.

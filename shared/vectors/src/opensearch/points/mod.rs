@@ -82,7 +82,7 @@ impl OpenSearchPoints {
             // What is refused for its version is older than what is there.
             bulk::send(wire, "put points", request, bulk::Conflicts::Fine).await?;
         }
-        self.index.refresh().await
+        bulk::refresh(wire).await
     }
 
     /// The newest states of these ids; on a domain as they are, on a collection as far as they can be seen.
