@@ -253,20 +253,24 @@ def ask(url, method, body=None):
         return json.load(answer)
 
 
-def prepare(opensearch, chunks, profiles):
-    """Empty indexes as the platform makes them, which workers take over.
+def prepare(asked, indexes):
+    """The deploy step that makes the indexes. The engine is Lucene's: the k-NN plugin of Maven Central has no other."""
+    environment = environment_of(asked, indexes) | {"MILLRACE_OPENSEARCH_ENGINE": "lucene"}
+    subprocess.run([asked.millrace, "prepare-index"], check=True, stdout=subprocess.DEVNULL, env=environment)
 
-    The mapping is the data model's. The engine is Lucene's, since the k-NN plugin of Maven Central has no other.
-    """
-    method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil", "parameters": {"m": 24, "ef_construction": 128}}
-    vector = {"type": "knn_vector", "dimension": 1536, "method": method}
-    keyword, number = {"type": "keyword"}, {"type": "integer"}
-    about = dict.fromkeys(("fileName", "fileType", "tags"), keyword) | dict.fromkeys(("pageNumber", "wordCount"), number)
-    fields = dict.fromkeys(("chunkId", "documentId", "userId"), keyword) | {"content": {"type": "text"}, "embedding": vector}
-    fields["metadata"] = {"properties": about | {"section": {"type": "text"}}}
-    fields["createdAt"] = {"type": "date", "format": "strict_date_optional_time"}
-    for name, properties in ((chunks, fields), (profiles, {"embedding": vector})):
-        ask(f"{opensearch}/{name}", "PUT", {"settings": {"index.knn": True}, "mappings": {"properties": properties}})
+
+def environment_of(asked, indexes):
+    """What an operator's shell has set for a deployment."""
+    return {
+        "AWS_ENDPOINT_URL": asked.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "MILLRACE_ENVIRONMENT": "dev",
+        "MILLRACE_OPENSEARCH_ENDPOINT": asked.opensearch,
+        "MILLRACE_INDEX_NAME": indexes["IndexName"],
+        "MILLRACE_PROFILE_INDEX_NAME": indexes["ProfileIndexName"],
+    }
 
 
 def indexed(opensearch, index):
@@ -339,15 +343,7 @@ def compare(embedded, platform, asked, indexes, subscriber):
     got = (json.loads(body)["notificationId"] for body in here.messages(subscriber, keep=False))
     add("notification", dict.fromkeys(got), notified(there))
 
-    environment = {
-        "AWS_ENDPOINT_URL": asked.endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "MILLRACE_ENVIRONMENT": "dev",
-        "MILLRACE_OPENSEARCH_ENDPOINT": asked.opensearch,
-        "MILLRACE_INDEX_NAME": indexes["IndexName"],
-    }
+    environment = environment_of(asked, indexes)
     for question in sample("documents/samples/questions.json"):
         question = question["question"]
         one, other = found(asked.millrace, question, ["--aws"], environment), embedded.found(question)
@@ -385,7 +381,7 @@ def run(asked, folder):
     own = uuid.uuid4().hex[:8]
     indexes = {"IndexName": f"demo-{own}-chunks", "ProfileIndexName": f"demo-{own}-profiles"}
     parameters = {"Search": "existing", "OpenSearchEndpoint": asked.opensearch, "OpenSearchArn": arn} | indexes
-    prepare(asked.opensearch, *indexes.values())
+    prepare(asked, indexes)
     stack = deploy.stack(asked.endpoint, parameters, asked.binaries)
     told(f"{len(stack.template['Resources'])} resources are deployed")
     platform = Platform(asked.endpoint)
