@@ -119,7 +119,7 @@ fn main() -> ExitCode {
         failed |= !summary.differences.is_empty();
     }
     if arguments.wants("schedules") {
-        let count = arguments.seeds.unwrap_or(arguments.size(16, 80, 3_000));
+        let count = arguments.seeds.unwrap_or(arguments.size(8, 80, 3_000));
         let from = arguments.from;
         let wanted = |product: &Product| arguments.product.is_none_or(|only| only == *product);
         for product in Product::ALL.into_iter().filter(wanted) {
