@@ -1,11 +1,12 @@
-//! Each stage of the pipeline asleep before each of its calls, while a newer upload is processed to its end.
+//! Each stage of the pipeline asleep before each of its calls, while a newer upload is processed to its end; and the last one, while it
+//! replaces a document that can be found.
 
 use std::time::Duration;
 
 use millrace_delivery::Invocation;
 use millrace_documents::Document;
 
-use crate::{State, World};
+use crate::{State, World, world::Pending};
 
 /// The stages, each fed by the one before it.
 const STAGES: [&str; 4] = ["extract-text", "chunk-text", "embed-chunks", "index-chunks"];
@@ -42,7 +43,50 @@ pub(super) async fn run() -> Vec<String> {
             }));
         }
     }
+    for asleep_before in 0..calls_of_replacing(&document).await {
+        if !is_found_while_replaced(asleep_before, &document).await {
+            found.push(format!(
+                "new-before-old: index-chunks, asleep before call {asleep_before}: nobody finds the document"
+            ));
+        }
+    }
     found
+}
+
+/// A world in which a second upload of a finished document waits to be indexed, with the event that says so.
+async fn replacing(document: &Document) -> (World, Pending) {
+    let world = World::in_process().await;
+    upload_first(&world, document).await;
+    world.quiet().await;
+    world.later();
+    world
+        .upload(document, "second.txt", SECOND.as_bytes())
+        .await;
+    world.quiet_without(&["index-chunks"]).await;
+    let pending = world.receive("index-chunks").await.remove(0);
+    (world, pending)
+}
+
+/// Whether the document is in the index while the worker that replaces its entries sleeps before one of its calls.
+async fn is_found_while_replaced(asleep_before: usize, document: &Document) -> bool {
+    let (world, pending) = replacing(document).await;
+    world.tap.hold_at(asleep_before);
+    let delivery = world.deliveries["index-chunks"].clone();
+    let event = pending.event.clone();
+    let invocation = Invocation::lasting(Duration::from_secs(120));
+    let sleeper = tokio::spawn(async move { delivery.deliver(event, invocation).await });
+    world.tap.held().await;
+    let is_found = !world.index.entries().await.is_empty();
+    world.tap.release();
+    sleeper.await.unwrap();
+    is_found
+}
+
+async fn calls_of_replacing(document: &Document) -> usize {
+    let (world, pending) = replacing(document).await;
+    world.tap.arm(None);
+    world.deliver("index-chunks", &pending.event).await;
+    world.tap.calls().len()
 }
 
 /// The first upload's worker sleeps before one of its calls while a second upload runs to its end; then it goes on.
