@@ -117,12 +117,7 @@ class Platform:
 
     def look(self):
         rows = [str(sorted(map(str, self.state.rows(table)))) for table in self.state.tables()]
-        objects = [
-            (bucket, it["Key"], it["ETag"])
-            for bucket in self.state.buckets()
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-            for it in page.get("Contents", [])
-        ]
+        objects = [(bucket, it["Key"], it["ETag"]) for bucket in self.state.buckets() for it in self.state.listed(bucket)]
         waiting = {}
         for queue in self.state.queues():
             if queue.endswith("-dlq") or queue.endswith("-subscriber"):
@@ -300,11 +295,10 @@ def vectors(chunks, profiles, state):
     """What the index holds is what the objects and rows say, bit by bit, and each only once."""
     said, made = [], {}
     for bucket in state.buckets():
-        for page in state.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for key in (it["Key"] for it in page.get("Contents", []) if it["Key"].endswith("/embeddings.json")):
-                artefact = json.load(state.s3.get_object(Bucket=bucket, Key=key)["Body"])
-                for chunk in artefact["chunks"]:
-                    made[chunk["chunkId"]] = (artefact["generation"], base64.b64decode(chunk["embedding"]))
+        for key in (it["Key"] for it in state.listed(bucket) if it["Key"].endswith("/embeddings.json")):
+            artefact = json.load(state.s3.get_object(Bucket=bucket, Key=key)["Body"])
+            for chunk in artefact["chunks"]:
+                made[chunk["chunkId"]] = (artefact["generation"], base64.b64decode(chunk["embedding"]))
     held = {it["chunkId"]: (it["generation"], bits(it["embedding"])) for it in chunks}
     said += differences("vector of chunk", held, made)
     rows = {it["userId"]: it for it in state.rows("jetbond-profiles")}

@@ -21,6 +21,8 @@ import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from state import client
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STACK = "millrace-real"
 CODE_BUCKET = "millrace-code"
@@ -46,16 +48,6 @@ def long_form(loader, suffix, node):
 
 
 Loader.add_multi_constructor("!", long_form)
-
-
-def client(name, endpoint):
-    return boto3.client(
-        name,
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def code(product, binaries):

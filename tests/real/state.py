@@ -114,14 +114,17 @@ class State:
     def buckets(self):
         return [it["Name"] for it in self.s3.list_buckets()["Buckets"]]
 
+    def listed(self, bucket):
+        """A bucket's objects as it lists them."""
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            yield from page.get("Contents", [])
+
     def objects(self, bucket):
         found = {}
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for listed in page.get("Contents", []):
-                answer = self.s3.get_object(Bucket=bucket, Key=listed["Key"])
-                said = {name: words(value) for name, value in sorted(answer["Metadata"].items())}
-                body = answer["Body"].read()
-                found[f"{bucket}/{listed['Key']}"] = [said, content(listed["Key"], body)]
+        for key in (it["Key"] for it in self.listed(bucket)):
+            answer = self.s3.get_object(Bucket=bucket, Key=key)
+            said = {name: words(value) for name, value in sorted(answer["Metadata"].items())}
+            found[f"{bucket}/{key}"] = [said, content(key, answer["Body"].read())]
         return found
 
     def queues(self):
