@@ -4,8 +4,10 @@
 mod docx;
 mod html;
 mod markdown;
+mod package;
 mod pdf;
 mod plain;
+mod utf16;
 
 use crate::builder::{Builder, Draft};
 use crate::error::ExtractError;
