@@ -109,6 +109,11 @@ impl Builder {
         open.map_or(0, |page| page.number)
     }
 
+    /// How long the text is by now.
+    pub(crate) fn characters(&self) -> usize {
+        self.characters
+    }
+
     /// Whether that many more bytes would still be accepted: for readers that must gather a row
     /// or a slide before they can add it.
     pub(crate) fn has_room_for(&self, bytes: usize) -> Result<(), ExtractError> {

@@ -175,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn a_spreadsheet_that_was_never_filled() {
+        let body = "<office:spreadsheet><table:table table:name='Sheet1'><table:table-row><table:table-cell/></table:table-row></table:table></office:spreadsheet>";
+        let content = document("", body);
+        assert_eq!(
+            reason(&[("mimetype", SHEETS), ("content.xml", &content)]),
+            "no-text"
+        );
+    }
+
+    #[test]
     fn cells_that_stand_for_a_thousand_million() {
         let row = "<table:table-row table:number-rows-repeated='1048576'><table:table-cell table:number-columns-repeated='16384'>\
             <text:p>bomb</text:p></table:table-cell></table:table-row>";

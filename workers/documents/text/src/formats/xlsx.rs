@@ -57,6 +57,7 @@ pub(super) fn read(
         // Without them dates are numbers; that is worth less, but not nothing.
         book.formats = styles::number_formats(&mut package, &relation.target).unwrap_or_default();
     }
+    let mut found_text = false;
     for (number, sheet) in (1..).zip(&workbook.sheets) {
         builder.named_page(number, Some(&sheet.name), sheet.hidden);
         let relation = relations
@@ -66,10 +67,17 @@ pub(super) fn read(
         builder.heading(1, &sheet.name)?;
         // Charts and dialogues have no cells.
         if relation.kind == "worksheet" {
+            let before = builder.characters();
             read_sheet(&mut package, &relation.target, &book, builder)?;
+            found_text |= builder.characters() > before;
         }
     }
-    Ok(())
+    // The names that every new workbook has are no text.
+    if found_text {
+        Ok(())
+    } else {
+        Err(ExtractError::NoText)
+    }
 }
 
 fn read_workbook(
@@ -257,6 +265,15 @@ mod tests {
         let mut all = parts(&workbook, &sheet);
         all[2].1 = &strings;
         assert_eq!(reason(&all), "output-limit");
+    }
+
+    #[test]
+    fn a_workbook_that_was_never_filled() {
+        let empty = "<worksheet><sheetData/></worksheet>";
+        let workbook = workbook_relations();
+        let mut all = parts(&workbook, empty);
+        all[5].1 = empty;
+        assert_eq!(reason(&all), "no-text");
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub(super) struct Body<'a> {
     row: Row,
     /// The next row is set off from what stands before it.
     set_off_row: bool,
+    /// How long the text was behind the name of the sheet.
+    sheet_start: usize,
+    /// Some sheet has more than its name.
+    found_text: bool,
     /// How many elements are open inside of one that is left out, with it.
     skipped: u32,
 }
@@ -71,6 +75,8 @@ impl<'a> Body<'a> {
             tables: 0,
             row: Row::default(),
             set_off_row: true,
+            sheet_start: 0,
+            found_text: false,
             skipped: 0,
         }
     }
@@ -94,7 +100,12 @@ impl<'a> Body<'a> {
 
     /// What is left when nothing comes any more.
     pub(super) fn finish(mut self) -> Result<(), ExtractError> {
-        self.write_aside()
+        self.write_aside()?;
+        // The names that every new spreadsheet has are no text.
+        if self.kind == Kind::Spreadsheet && !self.found_text {
+            return Err(ExtractError::NoText);
+        }
+        Ok(())
     }
 
     fn start(&mut self, element: &BytesStart<'_>) -> Result<(), ExtractError> {
@@ -156,6 +167,7 @@ impl<'a> Body<'a> {
                         let name = attribute(element, b"name").unwrap_or_default();
                         self.begin_page(element, Some(&name), "sheets")?;
                         self.builder.heading(1, &name)?;
+                        self.sheet_start = self.builder.characters();
                     }
                 }
             }
@@ -190,7 +202,8 @@ impl<'a> Body<'a> {
             b"table" => {
                 self.tables = self.tables.saturating_sub(1);
                 if self.tables == 0 {
-                    return self.write_aside();
+                    self.write_aside()?;
+                    self.found_text |= self.builder.characters() > self.sheet_start;
                 }
             }
             b"table-cell" | b"covered-table-cell" if self.tables == 1 => {
