@@ -84,7 +84,7 @@ pub(super) fn read(
         paragraph: None,
         in_text: false,
         tables: 0,
-        row: Vec::new(),
+        row: String::new(),
         cell: String::new(),
         skipped: 0,
     };
@@ -106,7 +106,7 @@ struct Reading {
     in_text: bool,
     /// How many tables are open.
     tables: u32,
-    row: Vec<String>,
+    row: String,
     cell: String,
     /// How many elements are open inside of one that is left out, with it.
     skipped: u32,
@@ -141,9 +141,7 @@ impl Reading {
                 let shown = attribute(element, b"show");
                 self.drawing.hidden = shown.is_some_and(|show| show == "0" || show == "false");
             }
-            b"sp" | b"pic" | b"cxnSp" | b"graphicFrame" => {
-                self.drawing.shapes.push(Shape::default());
-            }
+            b"sp" | b"pic" | b"cxnSp" | b"graphicFrame" => self.begin_shape(),
             b"ph" => {
                 let role = match attribute(element, b"type").as_deref() {
                     Some("title" | "ctrTitle") => Role::Title,
@@ -167,16 +165,26 @@ impl Reading {
         }
     }
 
+    /// One that stayed empty makes room for the next: there may be millions.
+    fn begin_shape(&mut self) {
+        let shapes = &mut self.drawing.shapes;
+        match shapes.last_mut().filter(|shape| shape.blocks.is_empty()) {
+            Some(shape) => shape.role = Role::default(),
+            None => shapes.push(Shape::default()),
+        }
+    }
+
     fn end(&mut self, name: &[u8]) {
         match name {
             b"t" => self.in_text = false,
             b"p" => self.end_paragraph(),
             b"tc" if self.tables == 1 => {
-                let cell = std::mem::take(&mut self.cell);
-                self.row.push(one_line(&cell));
+                self.row.push_str(&one_line(&self.cell));
+                self.row.push('\t');
+                self.cell.clear();
             }
             b"tr" if self.tables == 1 => {
-                let row = std::mem::take(&mut self.row).join("\t");
+                let row = std::mem::take(&mut self.row);
                 self.push(row.trim_matches('\t').to_owned());
             }
             b"tbl" => self.tables = self.tables.saturating_sub(1),

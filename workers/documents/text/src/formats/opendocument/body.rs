@@ -91,7 +91,9 @@ impl<'a> Body<'a> {
             _ if self.skipped > 0 => {}
             _ => {
                 if let Some(paragraph) = self.open.last_mut() {
-                    push_collapsed(&mut paragraph.text, &text_of(event));
+                    let text = text_of(event);
+                    self.builder.has_room_for(text.len())?;
+                    push_collapsed(&mut paragraph.text, &text);
                 }
             }
         }
@@ -249,7 +251,9 @@ impl<'a> Body<'a> {
         // Text boxes on a sheet are in its table, but in no cell.
         let beside_cells = self.tables > 0 && !self.row.in_cell;
         if !self.open.is_empty() || self.annotations > 0 || beside_cells {
-            self.aside.push(paragraph.text);
+            if !paragraph.text.trim().is_empty() {
+                self.aside.push(paragraph.text);
+            }
             return Ok(());
         }
         if self.tables > 0 {
