@@ -39,6 +39,12 @@ pub const PUBLIC_WORDS: &[&str] = &[
     // Extensions and types of files.
     "pdf",
     "docx",
+    "xlsx",
+    "pptx",
+    "odt",
+    "ods",
+    "odp",
+    "epub",
     "doc",
     "html",
     "htm",
@@ -52,6 +58,8 @@ pub const PUBLIC_WORDS: &[&str] = &[
     "text",
     "plain",
     "vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "vnd.openxmlformats-officedocument.presentationml.presentation",
     "octet-stream",
     // States in rows, and the attributes of keys.
     "uploading",

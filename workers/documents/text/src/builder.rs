@@ -45,7 +45,7 @@ impl Gap {
 pub(crate) struct Builder {
     draft: Draft,
     characters: usize,
-    open_page: Option<(u32, Option<usize>)>,
+    open_page: Option<Page>,
     output_bytes: u64,
 }
 
@@ -84,8 +84,46 @@ impl Builder {
 
     /// What follows stands on this page.
     pub(crate) fn page(&mut self, number: u32) {
+        self.named_page(number, None, false);
+    }
+
+    /// What follows stands on this slide, sheet or chapter.
+    pub(crate) fn named_page(&mut self, number: u32, name: Option<&str>, hidden: bool) {
         self.close_page();
-        self.open_page = Some((number, None));
+        let name = name.map(|name| clean(&one_line(name)));
+        self.open_page = Some(Page {
+            number,
+            // Until its first block is there: a page that ends before it begins.
+            start: usize::MAX,
+            end: 0,
+            name: name
+                .filter(|name| !name.is_empty())
+                .map(|name| name.chars().take(LONGEST_HEADING).collect()),
+            hidden,
+        });
+    }
+
+    /// The number of the page that was begun last; 0 before the first one.
+    pub(crate) fn last_page(&self) -> u32 {
+        let open = self.open_page.as_ref().or(self.draft.pages.last());
+        open.map_or(0, |page| page.number)
+    }
+
+    /// How long the text is by now.
+    pub(crate) fn characters(&self) -> usize {
+        self.characters
+    }
+
+    /// Whether that many more bytes would still be accepted: for readers that must gather a row
+    /// or a slide before they can add it.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> Result<(), ExtractError> {
+        let size = u64::try_from(self.draft.text.len().saturating_add(bytes)).unwrap_or(u64::MAX);
+        if size > self.output_bytes {
+            return Err(ExtractError::OutputLimit {
+                megabytes: self.output_bytes >> 20,
+            });
+        }
+        Ok(())
     }
 
     /// The title that the document gives itself; the first one wins.
@@ -102,16 +140,13 @@ impl Builder {
     }
 
     fn close_page(&mut self) {
-        let Some((number, start)) = self.open_page.take() else {
+        let Some(mut page) = self.open_page.take() else {
             return;
         };
         // A page without text begins and ends where the text before it ended.
-        let start = start.unwrap_or(self.characters);
-        self.draft.pages.push(Page {
-            number,
-            start,
-            end: self.characters,
-        });
+        page.start = page.start.min(self.characters);
+        page.end = self.characters;
+        self.draft.pages.push(page);
     }
 
     /// Adds the cleaned text and returns the position of its first character.
@@ -127,15 +162,10 @@ impl Builder {
         let start = self.characters;
         self.draft.text.push_str(&cleaned);
         self.characters += cleaned.chars().count();
-        if let Some((_, page_start @ None)) = &mut self.open_page {
-            *page_start = Some(start);
+        if let Some(page) = &mut self.open_page {
+            page.start = page.start.min(start);
         }
-        let size = u64::try_from(self.draft.text.len()).unwrap_or(u64::MAX);
-        if size > self.output_bytes {
-            return Err(ExtractError::OutputLimit {
-                megabytes: self.output_bytes >> 20,
-            });
-        }
+        self.has_room_for(0)?;
         Ok(Some(start))
     }
 }

@@ -20,8 +20,20 @@ const TITLE_WITHIN: usize = 200;
 pub enum Format {
     /// Portable Document Format.
     Pdf,
-    /// Office Open XML, word processing.
+    /// Office Open XML, word processing, with or without macros.
     Docx,
+    /// Office Open XML, a workbook of sheets, with or without macros.
+    Xlsx,
+    /// Office Open XML, a presentation, with or without macros.
+    Pptx,
+    /// OpenDocument, text.
+    Odt,
+    /// OpenDocument, a spreadsheet.
+    Ods,
+    /// OpenDocument, a presentation.
+    Odp,
+    /// EPUB, an e-book.
+    Epub,
     /// HTML and XHTML.
     Html,
     /// Markdown (CommonMark with tables).
@@ -36,6 +48,14 @@ impl Format {
         match self {
             Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Pptx => {
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+            }
+            Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
+            Self::Odp => "application/vnd.oasis.opendocument.presentation",
+            Self::Epub => "application/epub+zip",
             Self::Html => "text/html",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",
@@ -43,8 +63,8 @@ impl Format {
     }
 }
 
-/// A page of a format that has pages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A page of a format that has pages: of a PDF; a slide, a sheet, a chapter of an e-book.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Page {
     /// Counted from 1.
     pub number: u32,
@@ -52,6 +72,12 @@ pub struct Page {
     pub start: usize,
     /// The position behind the page's last character.
     pub end: usize,
+    /// What the file calls it: the name of a sheet, the title of a slide or a chapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A sheet or a slide that its author has hidden. Its text is read all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// A heading, and with it all the text up to the next one.
@@ -127,6 +153,10 @@ fn finish(format: Format, draft: Draft) -> Result<Extraction, ExtractError> {
     let language = language::detect(&draft.text);
     let (word_count, keywords) = words::count_and_rank(&draft.text);
     let title = draft.title.or_else(|| {
+        // The name of the first sheet is no title of the workbook.
+        if matches!(format, Format::Xlsx | Format::Ods) {
+            return None;
+        }
         let first = draft
             .sections
             .first()

@@ -2,10 +2,19 @@
 //! and a line in [`read`].
 
 mod docx;
+mod drawing;
+mod epub;
 mod html;
 mod markdown;
+mod opendocument;
+mod package;
 mod pdf;
 mod plain;
+mod pptx;
+#[cfg(test)]
+mod testing;
+mod utf16;
+mod xlsx;
 
 use crate::builder::{Builder, Draft};
 use crate::error::ExtractError;
@@ -18,6 +27,10 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
     match sniffed {
         Sniffed::Pdf => pdf::read(bytes, limits, &mut builder)?,
         Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
+        Sniffed::Xlsx { main_part } => xlsx::read(bytes, &main_part, limits, &mut builder)?,
+        Sniffed::Pptx { main_part } => pptx::read(bytes, &main_part, limits, &mut builder)?,
+        Sniffed::OpenDocument(_) => opendocument::read(bytes, limits, &mut builder)?,
+        Sniffed::Epub => epub::read(bytes, limits, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

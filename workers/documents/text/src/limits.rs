@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ExtractError;
+
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// What the extraction of one file may cost.
@@ -25,7 +27,7 @@ pub struct Limits {
     pub cpu: Duration,
     /// From the child's start to its end: 90 seconds, less than the function's own time.
     pub wall: Duration,
-    /// The most pages: 10,000.
+    /// The most pages, slides, sheets or chapters: 10,000.
     pub pages: u32,
 }
 
@@ -40,5 +42,20 @@ impl Default for Limits {
             wall: Duration::from_secs(90),
             pages: 10_000,
         }
+    }
+}
+
+impl Limits {
+    /// Whether a file may have that many pages, which it calls `what`.
+    pub(crate) fn accept_pages(&self, count: usize, what: &str) -> Result<(), ExtractError> {
+        if u32::try_from(count).is_ok_and(|count| count <= self.pages) {
+            return Ok(());
+        }
+        Err(ExtractError::TooLarge {
+            detail: format!(
+                "it has {count} {what}, and at most {} are accepted",
+                self.pages
+            ),
+        })
     }
 }

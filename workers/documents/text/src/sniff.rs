@@ -16,6 +16,15 @@ pub(crate) enum Sniffed {
     Docx {
         main_part: String,
     },
+    Xlsx {
+        main_part: String,
+    },
+    Pptx {
+        main_part: String,
+    },
+    /// One of its three kinds.
+    OpenDocument(Format),
+    Epub,
     Html(String),
     Markdown(String),
     PlainText(String),
@@ -26,6 +35,10 @@ impl Sniffed {
         match self {
             Self::Pdf => Format::Pdf,
             Self::Docx { .. } => Format::Docx,
+            Self::Xlsx { .. } => Format::Xlsx,
+            Self::Pptx { .. } => Format::Pptx,
+            Self::OpenDocument(kind) => *kind,
+            Self::Epub => Format::Epub,
             Self::Html(_) => Format::Html,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,

@@ -131,11 +131,13 @@ fn chunks_end_at_pages_unless_a_sentence_goes_on() {
             number: 1,
             start: 0,
             end: 37,
+            ..Page::default()
         },
         Page {
             number: 2,
             start: 38,
             end: 55,
+            ..Page::default()
         },
     ];
     let chunks = chunk(text, &pages, &[], &ChunkSettings::default());
@@ -157,16 +159,19 @@ fn an_empty_page_is_never_named() {
             number: 1,
             start: 0,
             end: 4,
+            ..Page::default()
         },
         Page {
             number: 2,
             start: 4,
             end: 4,
+            ..Page::default()
         },
         Page {
             number: 3,
             start: 6,
             end: 10,
+            ..Page::default()
         },
     ];
     let chunks = chunk("One.\n\nTwo.", &pages, &[], &ChunkSettings::default());
@@ -305,7 +310,7 @@ proptest! {
         let pages: Vec<Page> = cuts
             .windows(2)
             .zip(1..)
-            .map(|(pair, number)| Page { number, start: pair[0], end: pair[1] })
+            .map(|(pair, number)| Page { number, start: pair[0], end: pair[1], ..Page::default() })
             .collect();
         let mut headings: Vec<usize> = headings.into_iter().filter(|at| *at <= length).collect();
         headings.sort_unstable();

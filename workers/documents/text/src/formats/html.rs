@@ -17,12 +17,27 @@ use crate::error::ExtractError;
 use crate::wrap;
 
 pub(super) fn read(html: &str, builder: &mut Builder) -> Result<(), ExtractError> {
-    let state = tokenize(html, builder, Navigation::Skipped)?;
+    read_as(Markup::Html, html, builder)
+}
+
+/// Reads XHTML: an element that closes itself is closed, which in HTML only few elements are.
+pub(super) fn read_xhtml(xhtml: &str, builder: &mut Builder) -> Result<(), ExtractError> {
+    read_as(Markup::Xhtml, xhtml, builder)
+}
+
+fn read_as(markup: Markup, html: &str, builder: &mut Builder) -> Result<(), ExtractError> {
+    let state = tokenize(markup, html, builder, Navigation::Skipped)?;
     // A page with an unclosed <nav> would be empty: then the navigation is all there is.
     if !state.found_text && state.skipped_navigation {
-        tokenize(html, builder, Navigation::Read)?;
+        tokenize(markup, html, builder, Navigation::Read)?;
     }
     Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markup {
+    Html,
+    Xhtml,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +52,7 @@ struct Outcome {
 }
 
 fn tokenize(
+    markup: Markup,
     html: &str,
     builder: &mut Builder,
     navigation: Navigation,
@@ -44,6 +60,7 @@ fn tokenize(
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(html));
     let sink = Sink {
+        markup,
         state: RefCell::new(State::new(builder, navigation)),
     };
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
@@ -62,6 +79,7 @@ fn tokenize(
 }
 
 struct Sink<'a> {
+    markup: Markup,
     state: RefCell<State<'a>>,
 }
 
@@ -72,7 +90,14 @@ impl TokenSink for Sink<'_> {
         let mut state = self.state.borrow_mut();
         match token {
             Token::CharacterTokens(text) => state.text(&text),
-            Token::TagToken(tag) if tag.kind == TagKind::StartTag => return state.open(&tag),
+            Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
+                if tag.self_closing && self.markup == Markup::Xhtml {
+                    state.enter(&tag.name, true, false);
+                    state.leave_at_once(&tag.name);
+                } else {
+                    return state.open(&tag);
+                }
+            }
             Token::TagToken(tag) => state.close(&tag.name),
             _ => {}
         }
@@ -201,6 +226,13 @@ impl<'a> State<'a> {
                 self.groups += 1;
             }
             Gap::Paragraph => {}
+        }
+    }
+
+    /// Closes an element that was left open by nobody: one that is skipped goes on.
+    fn leave_at_once(&mut self, name: &str) {
+        if self.skipped.is_none() {
+            self.close(name);
         }
     }
 

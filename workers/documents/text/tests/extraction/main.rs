@@ -9,6 +9,7 @@
 
 mod corpus;
 mod limits;
+mod office;
 mod rights;
 mod samples;
 
@@ -26,6 +27,7 @@ fn main() {
     let mut failed = Vec::new();
     let tests = samples::TESTS
         .iter()
+        .chain(office::TESTS)
         .chain(limits::TESTS)
         .chain(rights::TESTS)
         .chain(corpus::TESTS);

@@ -231,14 +231,17 @@ fn other_zip_files_are_named() {
             "<Relationships><Relationship Type='http://x/relationships/officeDocument' Target='{target}'/></Relationships>"
         )
     };
-    let workbook = zip_of(&[
-        ("_rels/.rels", &relationship("xl/workbook.xml")),
-        ("xl/workbook.xml", "<x/>"),
+    let binary = zip_of(&[
+        ("_rels/.rels", &relationship("xl/workbook.bin")),
+        ("xl/workbook.bin", "x"),
     ]);
-    let book = zip_of(&[("mimetype", "application/epub+zip")]);
+    let drawing = zip_of(&[("mimetype", "application/vnd.oasis.opendocument.graphics")]);
+    // An archive in an archive is not looked into.
+    let nested = zip_of(&[("a.docx", "PK\u{3}\u{4}")]);
     for (file, name) in [
-        (workbook, "Excel"),
-        (book, "EPUB"),
+        (binary, "Excel binary"),
+        (drawing, "OpenDocument drawing"),
+        (nested, "zip archive"),
         (zip_of(&[("a.txt", "x")]), "zip archive"),
     ] {
         let error = extract(&file, "a.docx").unwrap_err();
@@ -256,6 +259,10 @@ fn other_zip_files_are_named() {
 /// Bytes overwritten, cut out and doubled at places that are the same in every run.
 fn scratched_files_end_with_a_reason() {
     let files = [
+        crate::office::workbook(),
+        crate::office::presentation(),
+        crate::office::spreadsheet(),
+        crate::office::book(),
         zip_of(&[("word/document.xml", BODY), ("word/styles.xml", STYLES)]),
         pdf_of(&["Each worker reads a message.", "It writes its chunks."]),
         format!(

@@ -1,24 +1,21 @@
 //! Paragraphs, tables and text boxes of one part.
 
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesStart, Event};
 
-use super::styles::{OutlineLevels, attribute, outline_level};
-use super::{Archive, with_part};
+use super::super::package::{Package, attribute, resolve_reference};
+use super::styles::{OutlineLevels, outline_level};
 use crate::builder::{Builder, Gap};
 use crate::error::ExtractError;
-use crate::limits::Limits;
 
 /// Reads a part's text into the builder.
 pub(super) fn read_part(
-    archive: &mut Archive<'_>,
+    package: &mut Package<'_>,
     part: &str,
     levels: &OutlineLevels,
-    budget: &mut u64,
-    limits: &Limits,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
     let mut body = Body::new(levels, builder);
-    let ended = with_part(archive, part, budget, |reader| {
+    let ended = package.with_part(part, |reader| {
         let mut buffer = Vec::new();
         loop {
             match reader.read_event_into(&mut buffer) {
@@ -29,12 +26,7 @@ pub(super) fn read_part(
             buffer.clear();
         }
     })?;
-    if ended.is_err() && *budget == 0 {
-        return Err(ExtractError::TooLarge {
-            detail: format!("it unpacks to more than {} MB", limits.expanded_bytes >> 20),
-        });
-    }
-    ended?;
+    package.unless_used_up(ended)?;
     // The parser does not mind a document that stops between two elements.
     if !body.saw_end {
         return Err(ExtractError::damaged(format!("its part {part} breaks off")));
@@ -230,21 +222,5 @@ impl<'a> Body<'a> {
     fn finish(mut self) -> Result<(), ExtractError> {
         let cell = std::mem::take(&mut self.cell);
         self.builder.block(Gap::Paragraph, &cell)
-    }
-}
-
-/// A character reference, or one of the five entities of XML; others are left out.
-pub(super) fn resolve_reference(reference: &BytesRef<'_>) -> Option<char> {
-    if let Ok(Some(character)) = reference.resolve_char_ref() {
-        return Some(character);
-    }
-    let name: &[u8] = reference;
-    match name {
-        b"amp" => Some('&'),
-        b"lt" => Some('<'),
-        b"gt" => Some('>'),
-        b"quot" => Some('"'),
-        b"apos" => Some('\''),
-        _ => None,
     }
 }

@@ -1,10 +1,10 @@
-//! Which styles are headings, and the title in the core properties.
+//! Which styles are headings.
 
 use std::collections::HashMap;
 
 use quick_xml::events::{BytesStart, Event};
 
-use super::{Archive, with_part};
+use super::super::package::{Package, attribute};
 
 /// Style id to heading level (1 to 9).
 pub(super) type OutlineLevels = HashMap<String, u8>;
@@ -19,28 +19,14 @@ struct Style {
     based_on: Option<String>,
 }
 
-/// The value of an attribute, whatever its namespace prefix.
-pub(super) fn attribute(element: &BytesStart<'_>, name: &[u8]) -> Option<String> {
-    let mut attributes = element.attributes();
-    let found = attributes
-        .with_checks(false)
-        .flatten()
-        .find(|attribute| attribute.key.local_name().as_ref() == name)?;
-    found.unescape_value().ok().map(|value| value.into_owned())
-}
-
 /// The outline level in an element's `val`, 1 for the highest; 9 in the file means body text.
 pub(super) fn outline_level(element: &BytesStart<'_>) -> Option<u8> {
     let level: u8 = attribute(element, b"val")?.parse().ok()?;
     (level < 9).then_some(level + 1)
 }
 
-pub(super) fn outline_levels(
-    archive: &mut Archive<'_>,
-    part: &str,
-    budget: &mut u64,
-) -> OutlineLevels {
-    let styles = with_part(archive, part, budget, |reader| {
+pub(super) fn outline_levels(package: &mut Package<'_>, part: &str) -> OutlineLevels {
+    let styles = package.with_part(part, |reader| {
         let mut styles = Vec::new();
         let mut style: Option<Style> = None;
         let mut buffer = Vec::new();
@@ -122,28 +108,4 @@ fn resolve(styles: Vec<Style>) -> OutlineLevels {
         }
     }
     levels
-}
-
-/// `dc:title` of the core properties.
-pub(super) fn core_title(archive: &mut Archive<'_>, budget: &mut u64) -> Option<String> {
-    let title = with_part(archive, "docProps/core.xml", budget, |reader| {
-        let mut buffer = Vec::new();
-        let mut inside = false;
-        let mut title = String::new();
-        while let Ok(event) = reader.read_event_into(&mut buffer) {
-            match event {
-                Event::Start(element) => inside = element.local_name().as_ref() == b"title",
-                Event::Text(text) if inside => title.push_str(&text.decode().unwrap_or_default()),
-                Event::GeneralRef(reference) if inside => {
-                    title.extend(super::body::resolve_reference(&reference));
-                }
-                Event::End(element) if element.local_name().as_ref() == b"title" => break,
-                Event::Eof => break,
-                _ => {}
-            }
-            buffer.clear();
-        }
-        title
-    });
-    title.ok().filter(|title| !title.trim().is_empty())
 }
