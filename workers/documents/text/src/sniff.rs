@@ -3,7 +3,7 @@
 mod container;
 mod encoding;
 
-pub(crate) use encoding::{decode_html, decode_text};
+pub(crate) use encoding::{decode_declared, decode_text};
 
 use crate::error::ExtractError;
 use crate::extraction::Format;
@@ -118,7 +118,7 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
 
 fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
     if looks_like_html(bytes, file_name) {
-        let text = decode_html(bytes);
+        let text = decode_declared(bytes);
         return text
             .map(Sniffed::Html)
             .ok_or_else(|| ExtractError::unsupported("binary data"));
