@@ -130,13 +130,20 @@ impl Builder {
         if let Some((_, page_start @ None)) = &mut self.open_page {
             *page_start = Some(start);
         }
-        let size = u64::try_from(self.draft.text.len()).unwrap_or(u64::MAX);
+        self.room_for(0)?;
+        Ok(Some(start))
+    }
+
+    /// Fails when the text and so many more bytes are longer than allowed: for readers that
+    /// collect a block before they add it.
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<(), ExtractError> {
+        let size = u64::try_from(self.draft.text.len() + bytes).unwrap_or(u64::MAX);
         if size > self.output_bytes {
             return Err(ExtractError::OutputLimit {
                 megabytes: self.output_bytes >> 20,
             });
         }
-        Ok(Some(start))
+        Ok(())
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Format {
     Pdf,
     /// Office Open XML, word processing.
     Docx,
+    /// Rich Text Format.
+    Rtf,
     /// HTML and XHTML.
     Html,
     /// Markdown (CommonMark with tables).
@@ -36,6 +38,7 @@ impl Format {
         match self {
             Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Rtf => "application/rtf",
             Self::Html => "text/html",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",

@@ -6,6 +6,7 @@ mod html;
 mod markdown;
 mod pdf;
 mod plain;
+pub(crate) mod rtf;
 
 use crate::builder::{Builder, Draft};
 use crate::error::ExtractError;
@@ -18,6 +19,7 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
     match sniffed {
         Sniffed::Pdf => pdf::read(bytes, limits, &mut builder)?,
         Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
+        Sniffed::Rtf => rtf::read(bytes, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

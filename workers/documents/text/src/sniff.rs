@@ -2,11 +2,13 @@
 
 mod container;
 mod encoding;
+mod text;
 
 pub(crate) use encoding::{decode_declared, decode_text};
 
 use crate::error::ExtractError;
 use crate::extraction::Format;
+use crate::formats::rtf;
 
 /// A file of a known format, with the text where deciding took decoding it.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(crate) enum Sniffed {
     Docx {
         main_part: String,
     },
+    Rtf,
     Html(String),
     Markdown(String),
     PlainText(String),
@@ -26,6 +29,7 @@ impl Sniffed {
         match self {
             Self::Pdf => Format::Pdf,
             Self::Docx { .. } => Format::Docx,
+            Self::Rtf => Format::Rtf,
             Self::Html(_) => Format::Html,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
@@ -40,7 +44,6 @@ pub fn sniff(bytes: &[u8], file_name: &str) -> Result<Format, ExtractError> {
 
 /// Beginnings of formats that are recognised only to be refused by name.
 const KNOWN_BEGINNINGS: &[(&[u8], &str)] = &[
-    (b"{\\rtf", "an RTF document"),
     (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
@@ -82,7 +85,18 @@ pub(crate) fn look(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractErro
     if let Some(seems) = known_binary(bytes) {
         return Err(ExtractError::unsupported(seems));
     }
-    look_at_text(bytes, file_name)
+    if after_blanks(bytes).starts_with(rtf::BEGINNING) {
+        return Ok(Sniffed::Rtf);
+    }
+    text::look_at_text(bytes, file_name)
+}
+
+/// What stands behind a byte order mark and blanks.
+fn after_blanks(bytes: &[u8]) -> &[u8] {
+    bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start()
 }
 
 /// The header may stand behind up to a kilobyte of something else, but not behind a page of
@@ -114,48 +128,6 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("a video or picture (MPEG-4, HEIF)"),
         _ => None,
     }
-}
-
-fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
-    if looks_like_html(bytes, file_name) {
-        let text = decode_declared(bytes);
-        return text
-            .map(Sniffed::Html)
-            .ok_or_else(|| ExtractError::unsupported("binary data"));
-    }
-    let Some(text) = decode_text(bytes) else {
-        return Err(ExtractError::unsupported("binary data"));
-    };
-    // UTF-16 hides the tags from the look at the bytes.
-    if looks_like_html(text.as_bytes(), file_name) {
-        return Ok(Sniffed::Html(text));
-    }
-    if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
-        return Ok(Sniffed::Markdown(text));
-    }
-    Ok(Sniffed::PlainText(text))
-}
-
-fn looks_like_html(bytes: &[u8], file_name: &str) -> bool {
-    let bytes = bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
-    if !bytes.starts_with(b"<") {
-        return false;
-    }
-    let beginning = bytes[..bytes.len().min(2048)].to_ascii_lowercase();
-    if beginning.starts_with(b"<!doctype html") || beginning.starts_with(b"<html") {
-        return true;
-    }
-    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() {
-        return false;
-    }
-    let unmistakable: [&[u8]; 4] = [b"<html", b"<head>", b"<body", b"<!doctype html"];
-    unmistakable
-        .iter()
-        .any(|tag| find(&beginning, tag).is_some())
-        || has_extension(file_name, &["html", "htm", "xhtml"])
 }
 
 fn has_extension(file_name: &str, extensions: &[&str]) -> bool {
@@ -200,6 +172,7 @@ mod tests {
             sniff(b"<?xml version='1.0'?><feed/>", "a.xml"),
             Ok(Format::PlainText)
         );
+        assert_eq!(sniff(b"\xef\xbb\xbf {\\rtf1 x}", "a.doc"), Ok(Format::Rtf));
         assert_eq!(sniff(b"# Title", "README.MD"), Ok(Format::Markdown));
         assert_eq!(sniff(b"# Title", "notes"), Ok(Format::PlainText));
         assert_eq!(
@@ -215,7 +188,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         assert_eq!(seems(b"\x89PNG\r\n\x1a\n...."), "a picture (PNG)");
-        assert_eq!(seems(b"{\\rtf1 x}"), "an RTF document");
         assert_eq!(seems(b"RIFF....WEBPVP8 "), "a picture (WebP)");
         assert_eq!(seems(b"MZ\x90\0\x03\0\0\0"), "a Windows program");
         assert_eq!(seems(&[0, 1, 2, 3, 0xff, 0xfe, 0, 9, 200]), "binary data");

@@ -1,0 +1,62 @@
+//! Which kind of text a text is.
+
+use super::{Sniffed, after_blanks, decode_declared, decode_text, find, has_extension};
+use crate::error::ExtractError;
+
+pub(super) fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
+    let binary = || ExtractError::unsupported("binary data");
+    if looks_like_html(bytes, file_name) {
+        let text = decode_declared(bytes);
+        return text.map(Sniffed::Html).ok_or_else(binary);
+    }
+    let text = decode_text(bytes).ok_or_else(binary)?;
+    // UTF-16 hides the tags from the look at the bytes.
+    if looks_like_html(text.as_bytes(), file_name) {
+        return Ok(Sniffed::Html(text));
+    }
+    if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
+        return Ok(Sniffed::Markdown(text));
+    }
+    Ok(Sniffed::PlainText(text))
+}
+
+fn looks_like_html(bytes: &[u8], file_name: &str) -> bool {
+    let bytes = after_blanks(bytes);
+    if !bytes.starts_with(b"<") {
+        return false;
+    }
+    let beginning = bytes[..bytes.len().min(2048)].to_ascii_lowercase();
+    if beginning.starts_with(b"<!doctype html") || beginning.starts_with(b"<html") {
+        return true;
+    }
+    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() {
+        return false;
+    }
+    let unmistakable: [&[u8]; 4] = [b"<html", b"<head>", b"<body", b"<!doctype html"];
+    unmistakable
+        .iter()
+        .any(|tag| find(&beginning, tag).is_some())
+        || has_extension(file_name, &["html", "htm", "xhtml"])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Format, sniff};
+
+    #[test]
+    fn kinds_of_text_by_their_content() {
+        let cases: &[(&[u8], &str, Format)] = &[
+            (b"<b>bold</b> and more", "a.txt", Format::PlainText),
+            (b"<note>never closed", "a.txt", Format::PlainText),
+            (b"<- an arrow", "a.xml", Format::PlainText),
+            (b"[1] a list", "a.json", Format::PlainText),
+            (b"a;b\n1;2\n", "a.txt", Format::PlainText),
+            (b"From: a\nand this is prose\n", "a.eml", Format::PlainText),
+            (b"Note: one\nSubject: two\n", "a.txt", Format::PlainText),
+        ];
+        for (bytes, name, format) in cases {
+            let shown = String::from_utf8_lossy(bytes);
+            assert_eq!(sniff(bytes, name), Ok(*format), "{name}: {shown}");
+        }
+    }
+}
