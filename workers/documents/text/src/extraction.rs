@@ -24,6 +24,8 @@ pub enum Format {
     Docx,
     /// Rich Text Format.
     Rtf,
+    /// A message of e-mail (RFC 5322, MIME), also a page saved as one.
+    Email,
     /// HTML and XHTML.
     Html,
     /// Markdown (CommonMark with tables).
@@ -39,6 +41,7 @@ impl Format {
             Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Rtf => "application/rtf",
+            Self::Email => "message/rfc822",
             Self::Html => "text/html",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",

@@ -2,6 +2,7 @@
 //! and a line in [`read`].
 
 mod docx;
+pub(crate) mod eml;
 mod html;
 mod markdown;
 mod pdf;
@@ -20,6 +21,7 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
         Sniffed::Pdf => pdf::read(bytes, limits, &mut builder)?,
         Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
         Sniffed::Rtf => rtf::read(bytes, &mut builder)?,
+        Sniffed::Email => eml::read(bytes, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

@@ -4,11 +4,11 @@ mod container;
 mod encoding;
 mod text;
 
-pub(crate) use encoding::{decode_declared, decode_text};
+pub(crate) use encoding::{decode_declared, decode_text, is_readable};
 
 use crate::error::ExtractError;
 use crate::extraction::Format;
-use crate::formats::rtf;
+use crate::formats::{eml, rtf};
 
 /// A file of a known format, with the text where deciding took decoding it.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) enum Sniffed {
         main_part: String,
     },
     Rtf,
+    Email,
     Html(String),
     Markdown(String),
     PlainText(String),
@@ -30,6 +31,7 @@ impl Sniffed {
             Self::Pdf => Format::Pdf,
             Self::Docx { .. } => Format::Docx,
             Self::Rtf => Format::Rtf,
+            Self::Email => Format::Email,
             Self::Html(_) => Format::Html,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
@@ -87,6 +89,9 @@ pub(crate) fn look(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractErro
     }
     if after_blanks(bytes).starts_with(rtf::BEGINNING) {
         return Ok(Sniffed::Rtf);
+    }
+    if eml::looks_like_mail(bytes) {
+        return Ok(Sniffed::Email);
     }
     text::look_at_text(bytes, file_name)
 }

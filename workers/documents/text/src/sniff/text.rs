@@ -51,6 +51,11 @@ mod tests {
             (b"<- an arrow", "a.xml", Format::PlainText),
             (b"[1] a list", "a.json", Format::PlainText),
             (b"a;b\n1;2\n", "a.txt", Format::PlainText),
+            (
+                b"From: a@b.example\nTo: c\nSubject: x\n\nbody",
+                "a.txt",
+                Format::Email,
+            ),
             (b"From: a\nand this is prose\n", "a.eml", Format::PlainText),
             (b"Note: one\nSubject: two\n", "a.txt", Format::PlainText),
         ];
