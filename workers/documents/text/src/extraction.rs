@@ -28,6 +28,8 @@ pub enum Format {
     Email,
     /// HTML and XHTML.
     Html,
+    /// XML of any kind that is none of the others.
+    Xml,
     /// Markdown (CommonMark with tables).
     Markdown,
     /// Text without markup, in any of the encodings that are recognised.
@@ -43,6 +45,7 @@ impl Format {
             Self::Rtf => "application/rtf",
             Self::Email => "message/rfc822",
             Self::Html => "text/html",
+            Self::Xml => "application/xml",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",
         }

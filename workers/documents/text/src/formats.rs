@@ -8,6 +8,7 @@ mod markdown;
 mod pdf;
 mod plain;
 pub(crate) mod rtf;
+pub(crate) mod xml;
 
 use crate::builder::{Builder, Draft};
 use crate::error::ExtractError;
@@ -22,6 +23,7 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
         Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
         Sniffed::Rtf => rtf::read(bytes, &mut builder)?,
         Sniffed::Email => eml::read(bytes, &mut builder)?,
+        Sniffed::Xml(text) => xml::read(&text, limits, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

@@ -21,6 +21,7 @@ pub(crate) enum Sniffed {
     Rtf,
     Email,
     Html(String),
+    Xml(String),
     Markdown(String),
     PlainText(String),
 }
@@ -33,6 +34,7 @@ impl Sniffed {
             Self::Rtf => Format::Rtf,
             Self::Email => Format::Email,
             Self::Html(_) => Format::Html,
+            Self::Xml(_) => Format::Xml,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
         }
@@ -175,7 +177,7 @@ mod tests {
         assert_eq!(sniff(b"<p>only a part</p>", "a.htm"), Ok(Format::Html));
         assert_eq!(
             sniff(b"<?xml version='1.0'?><feed/>", "a.xml"),
-            Ok(Format::PlainText)
+            Ok(Format::Xml)
         );
         assert_eq!(sniff(b"\xef\xbb\xbf {\\rtf1 x}", "a.doc"), Ok(Format::Rtf));
         assert_eq!(sniff(b"# Title", "README.MD"), Ok(Format::Markdown));
