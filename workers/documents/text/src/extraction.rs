@@ -30,6 +30,8 @@ pub enum Format {
     Html,
     /// XML of any kind that is none of the others.
     Xml,
+    /// JSON, also several documents in a row (JSON lines).
+    Json,
     /// Markdown (CommonMark with tables).
     Markdown,
     /// Text without markup, in any of the encodings that are recognised.
@@ -46,6 +48,7 @@ impl Format {
             Self::Email => "message/rfc822",
             Self::Html => "text/html",
             Self::Xml => "application/xml",
+            Self::Json => "application/json",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",
         }

@@ -4,6 +4,7 @@
 mod docx;
 pub(crate) mod eml;
 mod html;
+pub(crate) mod json;
 mod markdown;
 mod pdf;
 mod plain;
@@ -24,6 +25,7 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
         Sniffed::Rtf => rtf::read(bytes, &mut builder)?,
         Sniffed::Email => eml::read(bytes, &mut builder)?,
         Sniffed::Xml(text) => xml::read(&text, limits, &mut builder)?,
+        Sniffed::Json(text) => json::read(&text, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

@@ -22,6 +22,7 @@ pub(crate) enum Sniffed {
     Email,
     Html(String),
     Xml(String),
+    Json(String),
     Markdown(String),
     PlainText(String),
 }
@@ -35,6 +36,7 @@ impl Sniffed {
             Self::Email => Format::Email,
             Self::Html(_) => Format::Html,
             Self::Xml(_) => Format::Xml,
+            Self::Json(_) => Format::Json,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
         }

@@ -2,7 +2,8 @@
 
 use super::{Sniffed, after_blanks, decode_declared, decode_text, find, has_extension};
 use crate::error::ExtractError;
-use crate::formats::xml;
+use crate::formats::json::Verdict;
+use crate::formats::{json, xml};
 
 pub(super) fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
     let binary = || ExtractError::unsupported("binary data");
@@ -21,6 +22,15 @@ pub(super) fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, Ext
     }
     if looks_like_xml(&text, file_name) {
         return Ok(Sniffed::Xml(text));
+    }
+    match json::judge(&text) {
+        Verdict::Json => return Ok(Sniffed::Json(text)),
+        Verdict::BreaksOff if has_extension(file_name, &["json", "jsonl", "ndjson", "geojson"]) => {
+            return Err(ExtractError::damaged(
+                "its JSON ends in the middle of a value",
+            ));
+        }
+        Verdict::BreaksOff | Verdict::Other => {}
     }
     if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
         return Ok(Sniffed::Markdown(text));
@@ -87,6 +97,7 @@ mod tests {
             (b"<note>never closed", "a.xml", Format::Xml),
             (b"<- an arrow", "a.xml", Format::PlainText),
             (&utf16, "a", Format::Xml),
+            (b"{\"a\": [1]}", "a.pdf", Format::Json),
             (b"[1] a list", "a.json", Format::PlainText),
             (b"a;b\n1;2\n", "a.txt", Format::PlainText),
             (
