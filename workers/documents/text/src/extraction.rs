@@ -32,6 +32,8 @@ pub enum Format {
     Xml,
     /// JSON, also several documents in a row (JSON lines).
     Json,
+    /// Values separated by commas, semicolons, tabs or bars.
+    Csv,
     /// Markdown (CommonMark with tables).
     Markdown,
     /// Text without markup, in any of the encodings that are recognised.
@@ -49,6 +51,7 @@ impl Format {
             Self::Html => "text/html",
             Self::Xml => "application/xml",
             Self::Json => "application/json",
+            Self::Csv => "text/csv",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",
         }

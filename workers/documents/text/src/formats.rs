@@ -1,6 +1,7 @@
 //! One module a format. A new format is a module here, a variant of `Sniffed` and of `Format`,
 //! and a line in [`read`].
 
+pub(crate) mod csv;
 mod docx;
 pub(crate) mod eml;
 mod html;
@@ -26,6 +27,7 @@ pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Dr
         Sniffed::Email => eml::read(bytes, &mut builder)?,
         Sniffed::Xml(text) => xml::read(&text, limits, &mut builder)?,
         Sniffed::Json(text) => json::read(&text, &mut builder)?,
+        Sniffed::Csv { text, delimiter } => csv::read(&text, delimiter, &mut builder)?,
         Sniffed::Html(text) => html::read(&text, &mut builder)?,
         Sniffed::Markdown(text) => markdown::read(&text, &mut builder)?,
         Sniffed::PlainText(text) => plain::read(&text, &mut builder)?,

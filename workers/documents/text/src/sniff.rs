@@ -23,6 +23,10 @@ pub(crate) enum Sniffed {
     Html(String),
     Xml(String),
     Json(String),
+    Csv {
+        text: String,
+        delimiter: u8,
+    },
     Markdown(String),
     PlainText(String),
 }
@@ -37,6 +41,7 @@ impl Sniffed {
             Self::Html(_) => Format::Html,
             Self::Xml(_) => Format::Xml,
             Self::Json(_) => Format::Json,
+            Self::Csv { .. } => Format::Csv,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
         }

@@ -3,7 +3,7 @@
 use super::{Sniffed, after_blanks, decode_declared, decode_text, find, has_extension};
 use crate::error::ExtractError;
 use crate::formats::json::Verdict;
-use crate::formats::{json, xml};
+use crate::formats::{csv, json, xml};
 
 pub(super) fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
     let binary = || ExtractError::unsupported("binary data");
@@ -34,6 +34,10 @@ pub(super) fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, Ext
     }
     if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
         return Ok(Sniffed::Markdown(text));
+    }
+    let named = has_extension(file_name, &["csv", "tsv", "tab"]);
+    if let Some(delimiter) = csv::delimiter(&text, named) {
+        return Ok(Sniffed::Csv { text, delimiter });
     }
     Ok(Sniffed::PlainText(text))
 }
@@ -99,6 +103,7 @@ mod tests {
             (&utf16, "a", Format::Xml),
             (b"{\"a\": [1]}", "a.pdf", Format::Json),
             (b"[1] a list", "a.json", Format::PlainText),
+            (b"a;b\n1;2\n", "a.csv", Format::Csv),
             (b"a;b\n1;2\n", "a.txt", Format::PlainText),
             (
                 b"From: a@b.example\nTo: c\nSubject: x\n\nbody",
