@@ -113,14 +113,20 @@ fn after_blanks(bytes: &[u8]) -> &[u8] {
         .trim_ascii_start()
 }
 
-/// The header may stand behind up to a kilobyte of something else, but not behind a page of
-/// HTML that talks about PDF.
+/// The header may stand behind up to a kilobyte of something else, at the beginning of a line,
+/// but not in the middle of a text that talks about PDF.
 fn is_pdf(bytes: &[u8]) -> bool {
     let beginning = &bytes[..bytes.len().min(1024)];
     let Some(position) = find(beginning, b"%PDF-") else {
         return false;
     };
-    position == 0 || !beginning[..position].trim_ascii_start().starts_with(b"<")
+    let before = &beginning[..position];
+    let Some(last) = before.last().filter(|_| !before.trim_ascii().is_empty()) else {
+        return true;
+    };
+    let begins_line = matches!(last, b'\n' | b'\r') || !(0x09..0x80).contains(last);
+    let is_text = matches!(after_blanks(before).first(), Some(b'<' | b'{' | b'['));
+    begins_line && !is_text && !eml::looks_like_mail(bytes)
 }
 
 fn known_binary(bytes: &[u8]) -> Option<&'static str> {
@@ -180,6 +186,15 @@ mod tests {
             sniff(b"<!DOCTYPE html><p>%PDF-1.4</p>", "a.pdf"),
             Ok(Format::Html)
         );
+        assert_eq!(sniff(b"\xef\xbb\xbf%PDF-1.7\n", "a.pdf"), Ok(Format::Pdf));
+        for (text, format) in [
+            (&b"A file begins with %PDF-1.7, and"[..], Format::PlainText),
+            (b"{\\rtf1 \n%PDF-1.7}", Format::Rtf),
+            (b"[\"\n\",\n\"%PDF-1.7\"]", Format::Json),
+            (b"From: a\nDate: b\n\n%PDF-1.7\n", Format::Email),
+        ] {
+            assert_eq!(sniff(text, "a.pdf"), Ok(format));
+        }
         assert_eq!(sniff(b" \n<HTML><body>x", "a.pdf"), Ok(Format::Html));
         assert_eq!(sniff(b"<p>only a part</p>", "a.htm"), Ok(Format::Html));
         assert_eq!(
