@@ -11,6 +11,7 @@ mod corpus;
 mod limits;
 mod rights;
 mod samples;
+mod texts;
 
 use std::panic::catch_unwind;
 
@@ -26,6 +27,7 @@ fn main() {
     let mut failed = Vec::new();
     let tests = samples::TESTS
         .iter()
+        .chain(texts::TESTS)
         .chain(limits::TESTS)
         .chain(rights::TESTS)
         .chain(corpus::TESTS);
