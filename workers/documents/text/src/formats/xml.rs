@@ -305,7 +305,7 @@ impl<'a> Walk<'a> {
         let parent = self.open.last().map_or(0, |element| element.number);
         if is_title {
             self.builder.title(text);
-            self.last_parent = Some(parent);
+            self.last_parent = None;
             let level = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
             return self.builder.heading(level.clamp(1, 6), text);
         }

@@ -131,7 +131,7 @@ impl Paragraphs {
         }
         self.end(builder, None, false)?;
         for note in std::mem::take(&mut self.notes) {
-            builder.block(Gap::Paragraph, &note)?;
+            builder.block(Gap::Paragraph, note.trim())?;
         }
         Ok(())
     }
