@@ -116,6 +116,7 @@ pub(super) fn read(text: &str, delimiter: u8, builder: &mut Builder) -> Result<(
     let mut rows = Rows::new(text, delimiter);
     let mut line = String::new();
     while rows.next_into(&mut line).is_some() {
+        builder.room_for(line.len())?;
         builder.block(Gap::Line, line.trim_end_matches('\t'))?;
     }
     Ok(())

@@ -157,6 +157,7 @@ impl Lines<'_> {
     }
 
     fn line(&mut self, value: &str, long: bool) -> Result<(), ExtractError> {
+        self.builder.room_for(value.len())?;
         let key = std::mem::take(&mut self.key);
         let after = if long { Gap::Paragraph } else { Gap::Line };
         let gap = std::mem::replace(&mut self.gap, after);
