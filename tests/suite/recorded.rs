@@ -80,7 +80,7 @@ async fn a_letter_becomes_a_fixture_that_comes_out_as_the_letter_did() {
         "extract-text/truncated.json",
         "extract-text/scanned.json",
         "extract-text/empty.json",
-        "extract-text/rich-text.json",
+        "extract-text/postscript.json",
         "extract-text/nothing-but-white-space.json",
         "extract-text/user-id-of-an-identity-pool.json",
         "extract-text/newer-generation-known.json",

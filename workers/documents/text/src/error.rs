@@ -35,7 +35,7 @@ pub enum ExtractError {
     NoText,
     /// Not a format from which text is extracted.
     #[error(
-        "The file seems to be {seems}, from which text cannot be extracted. PDF, Word, Excel and PowerPoint (.docx, .xlsx, .pptx), OpenDocument, EPUB, HTML, Markdown and plain text can."
+        "The file seems to be {seems}, from which text cannot be extracted. PDF, Word, Excel and PowerPoint (.docx, .xlsx, .pptx), OpenDocument, EPUB, RTF, HTML, Markdown, e-mail (.eml), CSV, JSON, XML and plain text can."
     )]
     UnsupportedFormat {
         /// What the file seems to be, with its article.

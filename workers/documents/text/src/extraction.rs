@@ -34,8 +34,18 @@ pub enum Format {
     Odp,
     /// EPUB, an e-book.
     Epub,
+    /// Rich Text Format.
+    Rtf,
+    /// A message of e-mail (RFC 5322, MIME), also a page saved as one.
+    Email,
     /// HTML and XHTML.
     Html,
+    /// XML of any kind that is none of the others.
+    Xml,
+    /// JSON, also several documents in a row (JSON lines).
+    Json,
+    /// Values separated by commas, semicolons, tabs or bars.
+    Csv,
     /// Markdown (CommonMark with tables).
     Markdown,
     /// Text without markup, in any of the encodings that are recognised.
@@ -56,7 +66,12 @@ impl Format {
             Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
             Self::Odp => "application/vnd.oasis.opendocument.presentation",
             Self::Epub => "application/epub+zip",
+            Self::Rtf => "application/rtf",
+            Self::Email => "message/rfc822",
             Self::Html => "text/html",
+            Self::Xml => "application/xml",
+            Self::Json => "application/json",
+            Self::Csv => "text/csv",
             Self::Markdown => "text/markdown",
             Self::PlainText => "text/plain",
         }

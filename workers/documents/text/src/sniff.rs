@@ -2,11 +2,13 @@
 
 mod container;
 mod encoding;
+mod text;
 
-pub(crate) use encoding::{decode_html, decode_text};
+pub(crate) use encoding::{decode_declared, decode_text, is_readable};
 
 use crate::error::ExtractError;
 use crate::extraction::Format;
+use crate::formats::{eml, rtf};
 
 /// A file of a known format, with the text where deciding took decoding it.
 #[derive(Debug)]
@@ -25,7 +27,15 @@ pub(crate) enum Sniffed {
     /// One of its three kinds.
     OpenDocument(Format),
     Epub,
+    Rtf,
+    Email,
     Html(String),
+    Xml(String),
+    Json(String),
+    Csv {
+        text: String,
+        delimiter: u8,
+    },
     Markdown(String),
     PlainText(String),
 }
@@ -39,7 +49,12 @@ impl Sniffed {
             Self::Pptx { .. } => Format::Pptx,
             Self::OpenDocument(kind) => *kind,
             Self::Epub => Format::Epub,
+            Self::Rtf => Format::Rtf,
+            Self::Email => Format::Email,
             Self::Html(_) => Format::Html,
+            Self::Xml(_) => Format::Xml,
+            Self::Json(_) => Format::Json,
+            Self::Csv { .. } => Format::Csv,
             Self::Markdown(_) => Format::Markdown,
             Self::PlainText(_) => Format::PlainText,
         }
@@ -53,7 +68,6 @@ pub fn sniff(bytes: &[u8], file_name: &str) -> Result<Format, ExtractError> {
 
 /// Beginnings of formats that are recognised only to be refused by name.
 const KNOWN_BEGINNINGS: &[(&[u8], &str)] = &[
-    (b"{\\rtf", "an RTF document"),
     (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
@@ -95,17 +109,37 @@ pub(crate) fn look(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractErro
     if let Some(seems) = known_binary(bytes) {
         return Err(ExtractError::unsupported(seems));
     }
-    look_at_text(bytes, file_name)
+    if after_blanks(bytes).starts_with(rtf::BEGINNING) {
+        return Ok(Sniffed::Rtf);
+    }
+    if eml::looks_like_mail(bytes) {
+        return Ok(Sniffed::Email);
+    }
+    text::look_at_text(bytes, file_name)
 }
 
-/// The header may stand behind up to a kilobyte of something else, but not behind a page of
-/// HTML that talks about PDF.
+/// What stands behind a byte order mark and blanks.
+fn after_blanks(bytes: &[u8]) -> &[u8] {
+    bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start()
+}
+
+/// The header may stand behind up to a kilobyte of something else, at the beginning of a line,
+/// but not in the middle of a text that talks about PDF.
 fn is_pdf(bytes: &[u8]) -> bool {
     let beginning = &bytes[..bytes.len().min(1024)];
     let Some(position) = find(beginning, b"%PDF-") else {
         return false;
     };
-    position == 0 || !beginning[..position].trim_ascii_start().starts_with(b"<")
+    let before = &beginning[..position];
+    let Some(last) = before.last().filter(|_| !before.trim_ascii().is_empty()) else {
+        return true;
+    };
+    let begins_line = matches!(last, b'\n' | b'\r') || !(0x09..0x80).contains(last);
+    let is_text = matches!(after_blanks(before).first(), Some(b'<' | b'{' | b'['));
+    begins_line && !is_text && !eml::looks_like_mail(bytes)
 }
 
 fn known_binary(bytes: &[u8]) -> Option<&'static str> {
@@ -127,48 +161,6 @@ fn known_binary(bytes: &[u8]) -> Option<&'static str> {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("a video or picture (MPEG-4, HEIF)"),
         _ => None,
     }
-}
-
-fn look_at_text(bytes: &[u8], file_name: &str) -> Result<Sniffed, ExtractError> {
-    if looks_like_html(bytes, file_name) {
-        let text = decode_html(bytes);
-        return text
-            .map(Sniffed::Html)
-            .ok_or_else(|| ExtractError::unsupported("binary data"));
-    }
-    let Some(text) = decode_text(bytes) else {
-        return Err(ExtractError::unsupported("binary data"));
-    };
-    // UTF-16 hides the tags from the look at the bytes.
-    if looks_like_html(text.as_bytes(), file_name) {
-        return Ok(Sniffed::Html(text));
-    }
-    if has_extension(file_name, &["md", "markdown", "mdown", "mkd"]) {
-        return Ok(Sniffed::Markdown(text));
-    }
-    Ok(Sniffed::PlainText(text))
-}
-
-fn looks_like_html(bytes: &[u8], file_name: &str) -> bool {
-    let bytes = bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
-    if !bytes.starts_with(b"<") {
-        return false;
-    }
-    let beginning = bytes[..bytes.len().min(2048)].to_ascii_lowercase();
-    if beginning.starts_with(b"<!doctype html") || beginning.starts_with(b"<html") {
-        return true;
-    }
-    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() {
-        return false;
-    }
-    let unmistakable: [&[u8]; 4] = [b"<html", b"<head>", b"<body", b"<!doctype html"];
-    unmistakable
-        .iter()
-        .any(|tag| find(&beginning, tag).is_some())
-        || has_extension(file_name, &["html", "htm", "xhtml"])
 }
 
 fn has_extension(file_name: &str, extensions: &[&str]) -> bool {
@@ -207,12 +199,22 @@ mod tests {
             sniff(b"<!DOCTYPE html><p>%PDF-1.4</p>", "a.pdf"),
             Ok(Format::Html)
         );
+        assert_eq!(sniff(b"\xef\xbb\xbf%PDF-1.7\n", "a.pdf"), Ok(Format::Pdf));
+        for (text, format) in [
+            (&b"A file begins with %PDF-1.7, and"[..], Format::PlainText),
+            (b"{\\rtf1 \n%PDF-1.7}", Format::Rtf),
+            (b"[\"\n\",\n\"%PDF-1.7\"]", Format::Json),
+            (b"From: a\nDate: b\n\n%PDF-1.7\n", Format::Email),
+        ] {
+            assert_eq!(sniff(text, "a.pdf"), Ok(format));
+        }
         assert_eq!(sniff(b" \n<HTML><body>x", "a.pdf"), Ok(Format::Html));
         assert_eq!(sniff(b"<p>only a part</p>", "a.htm"), Ok(Format::Html));
         assert_eq!(
             sniff(b"<?xml version='1.0'?><feed/>", "a.xml"),
-            Ok(Format::PlainText)
+            Ok(Format::Xml)
         );
+        assert_eq!(sniff(b"\xef\xbb\xbf {\\rtf1 x}", "a.doc"), Ok(Format::Rtf));
         assert_eq!(sniff(b"# Title", "README.MD"), Ok(Format::Markdown));
         assert_eq!(sniff(b"# Title", "notes"), Ok(Format::PlainText));
         assert_eq!(
@@ -228,7 +230,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         assert_eq!(seems(b"\x89PNG\r\n\x1a\n...."), "a picture (PNG)");
-        assert_eq!(seems(b"{\\rtf1 x}"), "an RTF document");
         assert_eq!(seems(b"RIFF....WEBPVP8 "), "a picture (WebP)");
         assert_eq!(seems(b"MZ\x90\0\x03\0\0\0"), "a Windows program");
         assert_eq!(seems(&[0, 1, 2, 3, 0xff, 0xfe, 0, 9, 200]), "binary data");

@@ -14,7 +14,7 @@ use super::package::{Package, attribute, resolve};
 use crate::builder::Builder;
 use crate::error::ExtractError;
 use crate::limits::Limits;
-use crate::sniff::decode_html;
+use crate::sniff::decode_declared;
 
 const CONTAINER: &str = "META-INF/container.xml";
 const ENCRYPTION: &str = "META-INF/encryption.xml";
@@ -63,7 +63,7 @@ pub(super) fn read(
         number += 1;
         let name = names.get(&item.part).map(String::as_str);
         let chapter = package.read_bytes(&item.part, LARGEST_CHAPTER)?;
-        let chapter = decode_html(&chapter)
+        let chapter = decode_declared(&chapter)
             .ok_or_else(|| ExtractError::damaged(format!("its part {} is no text", item.part)))?;
         builder.named_page(number, name, false);
         html::read_xhtml(&chapter, builder)?;

@@ -326,7 +326,7 @@ fn gap_before(name: &str) -> Option<Gap> {
 }
 
 /// White space collapses as browsers do it, except that a line end between ideographs is none.
-fn push_collapsed(block: &mut String, text: &str) {
+pub(super) fn push_collapsed(block: &mut String, text: &str) {
     let mut words = text.split_ascii_whitespace().peekable();
     if words.peek().is_none() {
         if !text.is_empty() && !block.is_empty() && !ends_with_space(block) {

@@ -208,6 +208,8 @@ pub(super) fn name_compound_file(bytes: &[u8]) -> ExtractError {
         "an old Excel workbook (.xls)"
     } else if has_stream("PowerPoint Document") {
         "an old PowerPoint presentation (.ppt)"
+    } else if has_stream("Book") {
+        "an old Excel workbook (.xls)"
     } else if has_stream("HwpSummaryInformation") {
         "a Hangul document (.hwp)"
     } else if has_stream("__substg1.0_") {

@@ -1,7 +1,7 @@
 //! Bytes to text, when nobody says in which encoding.
 
 use chardetng::EncodingDetector;
-use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::find;
 
@@ -11,7 +11,7 @@ const TOLERATED_PER_MILLE: usize = 5;
 const TOLERATED_ALWAYS: usize = 3;
 /// How much of a file the detector looks at.
 const DETECTION_BYTES: usize = 256 * 1024;
-/// Where HTML must name its encoding.
+/// Where HTML and XML must name their encoding.
 const META_BYTES: usize = 4096;
 
 /// Decodes a text file; `None` if it is no text.
@@ -24,6 +24,9 @@ pub(crate) fn decode_text(bytes: &[u8]) -> Option<String> {
     if bytes.contains(&0) {
         return decode_utf16_without_mark(bytes);
     }
+    if let Some(text) = decode_iso_2022_jp(bytes) {
+        return Some(text);
+    }
     if let Ok(text) = std::str::from_utf8(bytes) {
         return is_readable(text).then(|| text.to_owned());
     }
@@ -34,15 +37,15 @@ pub(crate) fn decode_text(bytes: &[u8]) -> Option<String> {
     is_readable(&text).then(|| text.into_owned())
 }
 
-/// Decodes an HTML file: the byte order mark, then what the file says, then detection.
-pub(crate) fn decode_html(bytes: &[u8]) -> Option<String> {
+/// Decodes HTML or XML: the byte order mark, then what the file says, then detection.
+pub(crate) fn decode_declared(bytes: &[u8]) -> Option<String> {
     let marked = Encoding::for_bom(bytes).is_some();
     if marked || bytes.contains(&0) {
         // A few stray zero bytes are an accident in a page, not an encoding.
         return decode_text(bytes).or_else(|| {
             let without: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
             let few = (bytes.len() - without.len()) * 1000 <= bytes.len() * TOLERATED_PER_MILLE;
-            if few { decode_html(&without) } else { None }
+            if few { decode_declared(&without) } else { None }
         });
     }
     let Some(declared) = declared_in_meta(bytes) else {
@@ -80,6 +83,21 @@ fn declared_in_meta(bytes: &[u8]) -> Option<&'static Encoding> {
         rest = value;
     }
     None
+}
+
+/// Japanese in seven bits, as mail is written: ASCII by its bytes, told by its escapes.
+fn decode_iso_2022_jp(bytes: &[u8]) -> Option<String> {
+    let beginning = &bytes[..bytes.len().min(DETECTION_BYTES)];
+    let escapes: [&[u8]; 2] = [b"\x1b$B", b"\x1b$@"];
+    if !bytes.is_ascii()
+        || !escapes
+            .iter()
+            .any(|escape| find(beginning, escape).is_some())
+    {
+        return None;
+    }
+    let (text, broken) = ISO_2022_JP.decode_without_bom_handling(bytes);
+    (!broken && is_readable(&text)).then(|| text.into_owned())
 }
 
 /// UTF-8 with a broken character here and there, or cut off in the middle of the last one.
@@ -124,26 +142,44 @@ const FEWEST_CHARACTERS: usize = 4;
 /// A double-byte encoding, and where its standard put the frequent characters.
 struct EastAsian {
     encoding: &'static Encoding,
-    leads: std::ops::RangeInclusive<u8>,
+    frequent: &'static [std::ops::RangeInclusive<u8>],
     lowest_trail: u8,
+    /// First bytes of punctuation, which proves nothing.
+    punctuation: std::ops::RangeInclusive<u8>,
+    /// Bytes that are characters by themselves.
+    singles: Option<std::ops::RangeInclusive<u8>>,
 }
 
 /// Where two are equally likely, the first one is taken: its range is the narrower.
-static EAST_ASIAN: [EastAsian; 3] = [
+static EAST_ASIAN: [EastAsian; 4] = [
     EastAsian {
         encoding: EUC_KR,
-        leads: 0xb0..=0xc8,
+        frequent: &[0xb0..=0xc8],
         lowest_trail: 0xa1,
+        punctuation: 0xa1..=0xa3,
+        singles: None,
     },
     EastAsian {
         encoding: BIG5,
-        leads: 0xa4..=0xc6,
+        frequent: &[0xa4..=0xc6],
         lowest_trail: 0x40,
+        punctuation: 0xa1..=0xa3,
+        singles: None,
     },
     EastAsian {
         encoding: GBK,
-        leads: 0xb0..=0xd7,
+        frequent: &[0xb0..=0xd7],
         lowest_trail: 0xa1,
+        punctuation: 0xa1..=0xa3,
+        singles: None,
+    },
+    // Kana, and the first level of ideographs. Narrow katakana are rare in real texts.
+    EastAsian {
+        encoding: SHIFT_JIS,
+        frequent: &[0x82..=0x83, 0x88..=0x98],
+        lowest_trail: 0x40,
+        punctuation: 0x81..=0x81,
+        singles: Some(0xa1..=0xdf),
     },
 ];
 
@@ -160,11 +196,19 @@ impl EastAsian {
             if lead < 0x80 {
                 continue;
             }
+            if self
+                .singles
+                .as_ref()
+                .is_some_and(|singles| singles.contains(&lead))
+            {
+                total += 1;
+                continue;
+            }
             let trail = rest.next().copied().unwrap_or_default();
-            // Punctuation stands in the rows before, in all three.
-            let punctuation = (0xa1..=0xa3).contains(&lead);
+            let punctuation = self.punctuation.contains(&lead);
             total += usize::from(!punctuation);
-            let in_rows = self.leads.contains(&lead) && trail >= self.lowest_trail;
+            let in_rows = self.frequent.iter().any(|leads| leads.contains(&lead))
+                && trail >= self.lowest_trail;
             frequent += usize::from(in_rows && !punctuation);
         }
         if total < FEWEST_CHARACTERS {
@@ -195,13 +239,13 @@ fn decode_utf16_without_mark(bytes: &[u8]) -> Option<String> {
 /// Blocks in which most text of the world is written; swapped bytes rarely fall into them.
 fn is_common(character: char) -> bool {
     matches!(character,
-        '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{5ff}' | '\u{2010}'..='\u{2027}'
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{6ff}' | '\u{e00}'..='\u{e7f}' | '\u{2010}'..='\u{2027}'
         | '\u{3000}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
         | '\u{ff01}'..='\u{ff5e}')
 }
 
 /// Whether nearly everything is something that people write.
-fn is_readable(text: &str) -> bool {
+pub(crate) fn is_readable(text: &str) -> bool {
     let mut total = 0_usize;
     let mut broken = 0_usize;
     for character in text.chars() {
@@ -220,106 +264,4 @@ fn tolerated_of_few(total: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use encoding_rs::{GB18030, WINDOWS_1252};
-
-    const CHINESE: &str =
-        "應徵者須具備五年以上分散式系統經驗，並能以英文清楚撰寫文件。\n福利包括健康保險。";
-    const KOREAN: &str =
-        "이력서는 PDF 파일로 보내 주십시오. 스캔한 이미지도 받지만 검토가 더 오래 걸립니다.\n";
-    const SIMPLIFIED: &str =
-        "每个工作程序会读取消息，从对象存储获取文档，然后将分段写入索引。\n合同自三月一日起生效。";
-
-    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2], mark: bool) -> Vec<u8> {
-        let units = mark
-            .then_some(0xfeff)
-            .into_iter()
-            .chain(text.encode_utf16());
-        units.flat_map(to_bytes).collect()
-    }
-
-    #[test]
-    fn utf16_with_and_without_mark_in_both_orders() {
-        for text in [CHINESE, KOREAN, "Plain English, line one.\nLine two."] {
-            for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
-                for mark in [true, false] {
-                    let bytes = utf16(text, to_bytes, mark);
-                    assert_eq!(decode_text(&bytes).as_deref(), Some(text), "mark: {mark}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn east_asian_encodings() {
-        for (text, encoding) in [(CHINESE, BIG5), (KOREAN, EUC_KR), (SIMPLIFIED, GB18030)] {
-            let (bytes, _, _) = encoding.encode(text);
-            assert_eq!(
-                decode_text(&bytes).as_deref(),
-                Some(text),
-                "{}",
-                encoding.name()
-            );
-        }
-    }
-
-    #[test]
-    fn a_few_words_are_enough() {
-        let samples = [
-            ("문서 작성 방법", EUC_KR),
-            ("회의록", EUC_KR),
-            ("안녕하세요 여러분", EUC_KR),
-            ("你好，世界。這是測試", BIG5),
-            ("會議紀錄與待辦事項", BIG5),
-            ("履歷表", BIG5),
-            ("这是一个测试文件", GBK),
-        ];
-        for (text, encoding) in samples {
-            let (bytes, _, _) = encoding.encode(text);
-            assert_eq!(
-                decode_text(&bytes).as_deref(),
-                Some(text),
-                "{}",
-                encoding.name()
-            );
-        }
-    }
-
-    #[test]
-    fn western_text_stays_western() {
-        let text = "Der Käufer möchte natürlich größere Mengen für später bestellen – très cher.";
-        let (bytes, _, _) = WINDOWS_1252.encode(text);
-        assert_eq!(decode_text(&bytes).as_deref(), Some(text));
-    }
-
-    #[test]
-    fn utf8_that_was_cut_or_scratched() {
-        let mut bytes = CHINESE.as_bytes().to_vec();
-        bytes.pop();
-        assert!(decode_text(&bytes).unwrap().starts_with("應徵者須具備"));
-        let mut long = CHINESE.repeat(10).into_bytes();
-        long[3] = b'x';
-        assert!(decode_text(&long).unwrap().contains("福利包括健康保險"));
-    }
-
-    #[test]
-    fn binary_is_no_text() {
-        assert_eq!(decode_text(b"abc\0\xff\xfe\x80abc\0\xff\xfe\x80"), None);
-        let noise: Vec<u8> = (0..4000_u32)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
-        assert_eq!(decode_text(&noise), None);
-    }
-
-    #[test]
-    fn html_names_its_encoding() {
-        let page = format!("<html><head><meta charset='big5'></head><p>{CHINESE}");
-        let (bytes, _, _) = BIG5.encode(&page);
-        assert_eq!(decode_html(&bytes), Some(page));
-        let lying = format!("<meta http-equiv=x content='text/html; charset=utf-8'><p>{KOREAN}");
-        let (bytes, _, _) = EUC_KR.encode(&lying);
-        assert_eq!(decode_html(&bytes), Some(lying));
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ mod limits;
 mod office;
 mod rights;
 mod samples;
+mod texts;
 
 use std::panic::catch_unwind;
 
@@ -28,6 +29,7 @@ fn main() {
     let tests = samples::TESTS
         .iter()
         .chain(office::TESTS)
+        .chain(texts::TESTS)
         .chain(limits::TESTS)
         .chain(rights::TESTS)
         .chain(corpus::TESTS);
