@@ -17,7 +17,7 @@ pub mod tap;
 pub use clients::{Addressing, Clients};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use errors::classify;
-pub use objects::{Bucket, Condition, Listed, Object, Put, PutOutcome};
+pub use objects::{Bucket, Condition, Listed, Object, Opened, Put, PutOutcome};
 pub use settings::{SettingError, Settings};
 pub use streams::{StreamRange, StreamReader};
 pub use tap::{Arbiter, Call, Fault, Lost, Tap};

@@ -1,14 +1,15 @@
 //! A bucket in the platform's words.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error};
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     primitives::ByteStream,
 };
 use bytes::Bytes;
-use millrace_events::Failure;
+use millrace_events::{Failure, reason};
 use time::OffsetDateTime;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::errors::classify;
 
@@ -32,6 +33,46 @@ pub struct Object {
     pub metadata: HashMap<String, String>,
     /// The MIME type it was stored with.
     pub content_type: Option<String>,
+}
+
+/// An object whose bytes are still to come.
+#[derive(Debug)]
+pub struct Opened {
+    /// What is known of it; its bytes are empty.
+    pub object: Object,
+    body: ByteStream,
+    attempted: String,
+}
+
+impl Opened {
+    /// All its bytes, in memory.
+    pub async fn bytes(self) -> Result<Bytes, Failure> {
+        let collected = self.body.collect().await;
+        let bytes = collected.map_err(|error| broke_off(&self.attempted, error))?;
+        Ok(bytes.into_bytes())
+    }
+
+    /// Writes its bytes to a file, as they come.
+    pub async fn write_to(mut self, file: &mut tokio::fs::File) -> Result<(), Failure> {
+        let unwritten = |error: std::io::Error| {
+            let folder = std::env::temp_dir();
+            let message = format!(
+                "could not put an object aside in {}: is there room?",
+                folder.display()
+            );
+            Failure::transient(reason::WORKER_UNAVAILABLE, message).caused_by(error)
+        };
+        while let Some(part) = self.body.next().await {
+            let part = part.map_err(|error| broke_off(&self.attempted, error))?;
+            file.write_all(&part).await.map_err(unwritten)?;
+        }
+        file.flush().await.map_err(unwritten)
+    }
+}
+
+fn broke_off(attempted: &str, error: impl Error + Send + Sync + 'static) -> Failure {
+    let message = format!("could not {attempted} to its end");
+    Failure::transient(reason::SERVICE_UNAVAILABLE, message).caused_by(error)
 }
 
 /// One line of a listing.
@@ -98,6 +139,18 @@ impl Bucket {
 
     /// Reads an object; `None` when it is not there.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, Failure> {
+        let Some(opened) = self.open(key).await? else {
+            return Ok(None);
+        };
+        let mut object = opened.object.clone();
+        object.bytes = opened.bytes().await?;
+        object.size = object.bytes.len() as u64;
+        Ok(Some(object))
+    }
+
+    /// Begins to read an object; `None` when it is not there. For objects that may be large:
+    /// what is known of it comes before its bytes, and they need not be in memory at once.
+    pub async fn open(&self, key: &str) -> Result<Option<Opened>, Failure> {
         let attempted = format!("read s3://{}/{key}", self.name);
         let answer = match self
             .client
@@ -111,23 +164,20 @@ impl Bucket {
             Err(error) if is_missing_key(&error) => return Ok(None),
             Err(error) => return Err(classify(&attempted, error)),
         };
-        let e_tag = unquoted(answer.e_tag());
-        let metadata = lower_case(answer.metadata().cloned().unwrap_or_default());
-        let content_type = answer.content_type().map(str::to_owned);
-        let bytes = answer.body.collect().await.map_err(|error| {
-            Failure::transient(
-                millrace_events::reason::SERVICE_UNAVAILABLE,
-                format!("could not {attempted} to its end"),
-            )
-            .caused_by(error)
-        })?;
-        let bytes = bytes.into_bytes();
-        Ok(Some(Object {
-            size: bytes.len() as u64,
-            bytes,
-            e_tag,
-            metadata,
-            content_type,
+        let object = Object {
+            bytes: Bytes::new(),
+            e_tag: unquoted(answer.e_tag()),
+            size: answer
+                .content_length()
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or_default(),
+            metadata: lower_case(answer.metadata().cloned().unwrap_or_default()),
+            content_type: answer.content_type().map(str::to_owned),
+        };
+        Ok(Some(Opened {
+            object,
+            body: answer.body,
+            attempted,
         }))
     }
 

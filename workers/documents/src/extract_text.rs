@@ -1,10 +1,12 @@
 //! `extract-text`: an original was uploaded; its text, pages and sections become artefacts.
 
-use millrace_cloud::{Object, Put, clock::iso};
+use std::fs::File;
+
+use millrace_cloud::{Object, Opened, Put, clock::iso};
 use millrace_delivery::{Cx, Worker};
 use millrace_effects::{ArtefactWrite, write_artefact};
 use millrace_events::{Failure, ObjectChange, ObjectChangeKind, Outcome, Reason, reason};
-use millrace_text::Extraction;
+use millrace_text::{ExtractError, Extraction};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +17,9 @@ use crate::{
     progress::{Claim, Derived, ErrorSaid, Step, Upload},
     tidy::{advance_or_settle, settle},
 };
+
+/// Originals up to this size, in bytes, go to their reader through memory, larger ones through a file.
+const IN_MEMORY: u64 = 8 * 1024 * 1024;
 
 /// Listens to originals; writes `layout.json`, then `extracted-text.txt`, whose creation is the message to the chunker.
 #[derive(Clone)]
@@ -181,13 +186,13 @@ pub async fn write_text(
     documents: &Documents,
     original: &Original,
 ) -> Result<Option<Derived>, Failure> {
-    let Some(object) = documents.bucket.get(&original.key).await? else {
+    let Some(opened) = documents.bucket.open(&original.key).await? else {
         return Ok(None);
     };
-    if object.e_tag != original.e_tag {
+    if opened.object.e_tag != original.e_tag {
         return Ok(None);
     }
-    let extraction = extract(documents, object, &original.key).await?;
+    let extraction = extract(documents, opened, &original.key).await?;
     let layout = Layout {
         generation: original.generation.clone(),
         text_sha256: hex::encode(Sha256::digest(extraction.text.as_bytes())),
@@ -234,17 +239,24 @@ pub async fn write_text(
     }))
 }
 
-async fn extract(documents: &Documents, object: Object, key: &str) -> Result<Extraction, Failure> {
+async fn extract(documents: &Documents, opened: Opened, key: &str) -> Result<Extraction, Failure> {
     let Ok(_permit) = documents.extractions.acquire().await else {
         return Err(Failure::transient(
             reason::WORKER_UNAVAILABLE,
             "the worker is shutting down",
         ));
     };
-    let name = file_name(&object, key);
     let extractor = documents.extractor.clone();
-    let extracted =
-        tokio::task::spawn_blocking(move || extractor.extract(&object.bytes, &name)).await;
+    // Before the bytes are fetched: what is too large would fill the disk.
+    extractor.accepts(opened.object.size).map_err(no_text)?;
+    let name = file_name(&opened.object, key);
+    let extracted = if opened.object.size <= IN_MEMORY {
+        let bytes = opened.bytes().await?;
+        tokio::task::spawn_blocking(move || extractor.extract(&bytes, &name)).await
+    } else {
+        let file = put_aside(opened).await?;
+        tokio::task::spawn_blocking(move || extractor.extract_file(file, &name)).await
+    };
     let extracted = extracted.map_err(|error| {
         Failure::permanent(
             reason::EXTRACTION_CRASHED,
@@ -252,10 +264,27 @@ async fn extract(documents: &Documents, object: Object, key: &str) -> Result<Ext
         )
         .caused_by(error)
     })?;
-    extracted.map_err(|error| {
-        let reason = Reason::from_code(error.reason()).unwrap_or(reason::EXTRACTION_CRASHED);
-        Failure::permanent(reason, error.to_string())
-    })
+    extracted.map_err(no_text)
+}
+
+fn no_text(error: ExtractError) -> Failure {
+    let reason = Reason::from_code(error.reason()).unwrap_or(reason::EXTRACTION_CRASHED);
+    if error.is_transient() {
+        return Failure::transient(reason, error.to_string());
+    }
+    Failure::permanent(reason, error.to_string())
+}
+
+/// An object's bytes in a file without a name: it goes with its last handle, however the process ends.
+async fn put_aside(opened: Opened) -> Result<File, Failure> {
+    let file = tempfile::tempfile().map_err(|error| {
+        let folder = std::env::temp_dir();
+        let message = format!("could not make a file in {}", folder.display());
+        Failure::transient(reason::WORKER_UNAVAILABLE, message).caused_by(error)
+    })?;
+    let mut file = tokio::fs::File::from_std(file);
+    opened.write_to(&mut file).await?;
+    Ok(file.into_std().await)
 }
 
 /// Writes into the rows why a generation cannot be processed.

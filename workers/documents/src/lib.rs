@@ -17,6 +17,7 @@ pub mod upload;
 pub mod chunk_text;
 pub mod embed_chunks;
 pub mod extract_text;
+mod extraction_limits;
 pub mod index_chunks;
 pub mod keep_progress;
 pub mod reconcile_index;

@@ -15,6 +15,7 @@ use crate::{
     context::{Documents, Names, Parts, SetupError},
     embed_chunks::EmbedChunks,
     extract_text::ExtractText,
+    extraction_limits::extraction_limits,
     index_chunks::IndexChunks,
     keep_progress::KeepProgress,
     keys::PUBLIC_WORDS,
@@ -40,7 +41,7 @@ pub struct Place {
     pub clients: Clients,
     /// The vector index, where the place has one of its own; else the settings name one.
     pub index: Option<Arc<dyn VectorIndex>>,
-    /// Turns bytes into text.
+    /// Turns bytes into text, within these limits where the settings name no other.
     pub extractor: Arc<Extractor>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -66,6 +67,7 @@ pub async fn documents_with(
         settings.number("MILLRACE_CHUNK_OVERLAP_TOKENS", defaults.overlap_tokens())?,
     )
     .map_err(|error| SetupError::Chunking(error.to_string()))?;
+    let limits = extraction_limits(settings, place.extractor.limits())?;
     let embedder = GuardedEmbedder::new(embedder);
     let index = match place.index {
         Some(index) => index,
@@ -77,7 +79,7 @@ pub async fn documents_with(
         clients: place.clients,
         embedder: Arc::new(embedder),
         index: Arc::new(GuardedIndex::new(index)),
-        extractor: place.extractor,
+        extractor: Arc::new(place.extractor.with_limits(limits)),
         clock: place.clock,
     };
     Ok(Documents::new(parts, &names, chunking).with_reconciling(reconciling))

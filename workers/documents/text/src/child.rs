@@ -70,6 +70,6 @@ impl Child {
 struct Request {
     file_name: String,
     /// A parent that died while it wrote leaves a shorter file behind.
-    file_bytes: usize,
+    file_bytes: u64,
     limits: Limits,
 }

@@ -1,5 +1,7 @@
 //! What is known of a file once it was read.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -133,9 +135,26 @@ pub struct Extraction {
 
 /// Reads a file in this process, without any protection from what the parsers do with it.
 ///
-/// This is what the child calls; [`crate::Extractor`] is for everyone else.
+/// This is what the child does; [`crate::Extractor`] is for everyone else.
 pub fn extract_here(
     bytes: &[u8],
+    file_name: &str,
+    limits: &Limits,
+) -> Result<Extraction, ExtractError> {
+    read(Cow::Borrowed(bytes), file_name, limits)
+}
+
+/// As [`extract_here`]; readers that keep the bytes need no copy of them.
+pub(crate) fn extract_owned(
+    bytes: Vec<u8>,
+    file_name: &str,
+    limits: &Limits,
+) -> Result<Extraction, ExtractError> {
+    read(Cow::Owned(bytes), file_name, limits)
+}
+
+fn read(
+    bytes: Cow<'_, [u8]>,
     file_name: &str,
     limits: &Limits,
 ) -> Result<Extraction, ExtractError> {
@@ -146,7 +165,7 @@ pub fn extract_here(
     if size > limits.input_bytes {
         return Err(too_large(size, limits));
     }
-    let sniffed = sniff::look(bytes, file_name)?;
+    let sniffed = sniff::look(&bytes, file_name)?;
     let format = sniffed.format();
     let draft = formats::read(sniffed, bytes, limits)?;
     finish(format, draft)

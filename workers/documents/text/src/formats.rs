@@ -21,16 +21,23 @@ mod utf16;
 mod xlsx;
 pub(crate) mod xml;
 
+use std::borrow::Cow;
+
 use crate::builder::{Builder, Draft};
 use crate::error::ExtractError;
 use crate::limits::Limits;
 use crate::sniff::Sniffed;
 
 /// Reads a file of a known format.
-pub(crate) fn read(sniffed: Sniffed, bytes: &[u8], limits: &Limits) -> Result<Draft, ExtractError> {
+pub(crate) fn read(
+    sniffed: Sniffed,
+    file: Cow<'_, [u8]>,
+    limits: &Limits,
+) -> Result<Draft, ExtractError> {
     let mut builder = Builder::new(limits);
+    let bytes = file.as_ref();
     match sniffed {
-        Sniffed::Pdf => pdf::read(bytes, limits, &mut builder)?,
+        Sniffed::Pdf => pdf::read(file, limits, &mut builder)?,
         Sniffed::Docx { main_part } => docx::read(bytes, &main_part, limits, &mut builder)?,
         Sniffed::Xlsx { main_part } => xlsx::read(bytes, &main_part, limits, &mut builder)?,
         Sniffed::Pptx { main_part } => pptx::read(bytes, &main_part, limits, &mut builder)?,

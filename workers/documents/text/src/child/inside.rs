@@ -7,7 +7,7 @@ use rlimit::Resource;
 
 use super::{CHILD_ARGUMENT, EXIT_NOT_SET_UP, EXIT_PANICKED, GREETING, Request};
 use crate::error::ExtractError;
-use crate::extraction::{Extraction, extract_here};
+use crate::extraction::{Extraction, extract_owned};
 use crate::limits::Limits;
 
 /// Parsers recurse: with this much stack their own limits come before ours.
@@ -64,6 +64,7 @@ fn serve() -> Result<(), Failure> {
         file_bytes,
         limits,
     } = request;
+    let file_bytes = attempt("making room for the file", usize::try_from(file_bytes))?;
     let mut file = Vec::with_capacity(file_bytes);
     attempt("reading the file", input.read_to_end(&mut file))?;
     if file.len() != file_bytes {
@@ -78,8 +79,7 @@ fn serve() -> Result<(), Failure> {
         .name("extract".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            let result = extract_here(&file, &file_name, &limits);
-            drop(file);
+            let result = extract_owned(file, &file_name, &limits);
             encode(&result)
         });
     let answer = attempt("starting the thread", worker)?

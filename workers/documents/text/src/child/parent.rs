@@ -1,7 +1,8 @@
 //! The parent's side: start the child, feed it, bound it, understand how it ended.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,32 +66,84 @@ impl Extractor {
         &self.limits
     }
 
-    /// Reads one file. Blocks until the child has ended, at most as long as
-    /// [`Limits::wall`] allows; the child is gone when this returns.
-    pub fn extract(&self, bytes: &[u8], file_name: &str) -> Result<Extraction, ExtractError> {
-        if bytes.is_empty() {
-            return Err(ExtractError::EmptyFile);
-        }
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        let place = match &self.place {
+            ReadIn::Child(program) => ReadIn::Child(program.clone()),
+            // What was read under other limits is not known under these.
+            ReadIn::ThisProcess(_) if limits != self.limits => ReadIn::ThisProcess(Arc::default()),
+            ReadIn::ThisProcess(known) => ReadIn::ThisProcess(Arc::clone(known)),
+        };
+        Self { place, limits }
+    }
+
+    /// Whether a file of so many bytes would be read: to be asked before its bytes are fetched.
+    pub fn accepts(&self, size: u64) -> Result<(), ExtractError> {
         if size > self.limits.input_bytes {
             return Err(too_large(size, &self.limits));
         }
-        let program = match &self.place {
-            ReadIn::Child(program) => program,
+        Ok(())
+    }
+
+    /// Reads one file. Blocks until the child has ended, at most as long as
+    /// [`Limits::wall`] allows; the child is gone when this returns.
+    pub fn extract(&self, bytes: &[u8], file_name: &str) -> Result<Extraction, ExtractError> {
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.check(size)?;
+        match &self.place {
+            ReadIn::Child(program) => self.ask_child(program, bytes, size, file_name),
             ReadIn::ThisProcess(known) => {
-                return read_in_this_process(known, bytes, file_name, &self.limits);
+                read_in_this_process(known, bytes.to_vec(), file_name, &self.limits)
             }
-        };
+        }
+    }
+
+    /// As [`Self::extract`], of an open file, from its beginning: its bytes go to the child
+    /// piece by piece and are never in this process's memory.
+    pub fn extract_file(
+        &self,
+        mut file: File,
+        file_name: &str,
+    ) -> Result<Extraction, ExtractError> {
+        let unreadable = |error| unavailable("reading the file that was put aside", &error);
+        let size = file.metadata().map_err(unreadable)?.len();
+        self.check(size)?;
+        file.rewind().map_err(unreadable)?;
+        match &self.place {
+            ReadIn::Child(program) => self.ask_child(program, file, size, file_name),
+            ReadIn::ThisProcess(known) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(unreadable)?;
+                read_in_this_process(known, bytes, file_name, &self.limits)
+            }
+        }
+    }
+
+    fn check(&self, size: u64) -> Result<(), ExtractError> {
+        if size == 0 {
+            return Err(ExtractError::EmptyFile);
+        }
+        self.accepts(size)
+    }
+
+    fn ask_child(
+        &self,
+        program: &Child,
+        file: impl Read + Send,
+        size: u64,
+        file_name: &str,
+    ) -> Result<Extraction, ExtractError> {
         let deadline = Instant::now() + self.limits.wall;
         let request = Request {
             file_name: file_name.to_owned(),
-            file_bytes: bytes.len(),
+            file_bytes: size,
             limits: self.limits.clone(),
         };
         let request = serde_json::to_vec(&request)
             .map_err(|error| unavailable("encoding the request", &error))?;
         let running = Running::start(program)?;
-        let ended = running.attend(&request, bytes, deadline, &self.limits)?;
+        let ended = running.attend(&request, file, deadline, &self.limits)?;
         ended.understand(&self.limits)
     }
 }
@@ -98,16 +151,16 @@ impl Extractor {
 /// A parser that panics is told as the child's end would be.
 fn read_in_this_process(
     known: &Mutex<Known>,
-    bytes: &[u8],
+    bytes: Vec<u8>,
     file_name: &str,
     limits: &Limits,
 ) -> Result<Extraction, ExtractError> {
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-    let file = (bytes.to_vec(), file_name.to_owned());
+    let file = (bytes, file_name.to_owned());
     if let Some(result) = lock().get(&file) {
         return result.clone();
     }
-    let read = || extract_here(bytes, file_name, limits);
+    let read = || extract_here(&file.0, file_name, limits);
     let result = std::panic::catch_unwind(read)
         .unwrap_or_else(|_| Err(crashed("its reader gave up unexpectedly")));
     lock().insert(file, result.clone());
@@ -159,7 +212,7 @@ impl Running {
     fn attend(
         mut self,
         request: &[u8],
-        file: &[u8],
+        file: impl Read + Send,
         deadline: Instant,
         limits: &Limits,
     ) -> Result<Ended, ExtractError> {
@@ -238,15 +291,17 @@ fn start_thread<'scope, T: Send + 'scope>(
         .spawn_scoped(scope, work)
 }
 
-/// A child that ends before it has read everything closes the pipe: that is no failure here.
-fn feed(mut input: ChildStdin, request: &[u8], file: &[u8]) {
+/// A child that ends before it has read everything closes the pipe: that is no failure here. A
+/// file that breaks off is shorter than the request says, which the child sees.
+fn feed(mut input: ChildStdin, request: &[u8], mut file: impl Read) {
     let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
-    let parts: [&[u8]; 3] = [&length.to_le_bytes(), request, file];
+    let parts: [&[u8]; 2] = [&length.to_le_bytes(), request];
     for part in parts {
         if input.write_all(part).is_err() {
             return;
         }
     }
+    let _ = std::io::copy(&mut file, &mut input);
 }
 
 fn read_at_most(output: impl Read, limit: u64) -> Vec<u8> {

@@ -4,6 +4,8 @@ mod headings;
 mod margins;
 mod paragraphs;
 
+use std::borrow::Cow;
+
 use pdf_oxide::PdfDocument;
 
 use crate::builder::{Builder, Gap};
@@ -26,12 +28,13 @@ struct RawPage {
 }
 
 pub(super) fn read(
-    bytes: &[u8],
+    file: Cow<'_, [u8]>,
     limits: &Limits,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let document = PdfDocument::from_bytes(bytes.to_vec())
-        .map_err(|_| ExtractError::damaged(what_is_wrong(bytes)))?;
+    let has_end = has_end(&file);
+    let document = PdfDocument::from_bytes(file.into_owned())
+        .map_err(|_| ExtractError::damaged(what_is_wrong(has_end)))?;
     // The library tries the empty password itself; without the right one it returns no text.
     if document.is_encrypted() && !document.is_authenticated() {
         return Err(ExtractError::Encrypted);
@@ -52,11 +55,11 @@ pub(super) fn read(
     let mut looks = Looks::default();
     let raw_pages = read_pages(&document, pages, limits, &mut looks)?;
     if raw_pages.iter().all(|page| page.text.trim().is_empty()) {
-        return Err(why_without_text(&document, bytes, pages));
+        return Err(why_without_text(&document, has_end, pages));
     }
     // Some pages may be readable: half a document that looks like a whole one is worse than none.
-    if !has_end(bytes) {
-        return Err(ExtractError::damaged(what_is_wrong(bytes)));
+    if !has_end {
+        return Err(ExtractError::damaged(what_is_wrong(has_end)));
     }
     if let Some(title) = document_title(&document) {
         builder.title(&title);
@@ -123,8 +126,8 @@ fn lay_out(
     Ok(())
 }
 
-fn what_is_wrong(bytes: &[u8]) -> &'static str {
-    if has_end(bytes) {
+fn what_is_wrong(has_end: bool) -> &'static str {
+    if has_end {
         "its table of contents cannot be read"
     } else {
         "its end is missing, as if the upload had been interrupted"
@@ -137,9 +140,9 @@ fn has_end(bytes: &[u8]) -> bool {
     crate::sniff::find(end, b"startxref").is_some() || crate::sniff::find(end, b"%%EOF").is_some()
 }
 
-fn why_without_text(document: &PdfDocument, bytes: &[u8], pages: u32) -> ExtractError {
-    if !has_end(bytes) {
-        return ExtractError::damaged(what_is_wrong(bytes));
+fn why_without_text(document: &PdfDocument, has_end: bool, pages: u32) -> ExtractError {
+    if !has_end {
+        return ExtractError::damaged(what_is_wrong(has_end));
     }
     if pages == 0 {
         return ExtractError::damaged("it has no pages");
