@@ -98,7 +98,7 @@ impl Builder {
             end: 0,
             name: name
                 .filter(|name| !name.is_empty())
-                .map(|name| name.chars().take(LONGEST_HEADING).collect()),
+                .map(|name| beginning_of(&name)),
             hidden,
         });
     }
@@ -130,7 +130,7 @@ impl Builder {
     pub(crate) fn title(&mut self, title: &str) {
         let title = clean(&one_line(title));
         if self.draft.title.is_none() && !title.is_empty() {
-            self.draft.title = Some(title.chars().take(LONGEST_HEADING).collect());
+            self.draft.title = Some(beginning_of(&title));
         }
     }
 
@@ -168,6 +168,11 @@ impl Builder {
         self.has_room_for(0)?;
         Ok(Some(start))
     }
+}
+
+fn beginning_of(name: &str) -> String {
+    let beginning: String = name.chars().take(LONGEST_HEADING).collect();
+    beginning.trim_end().to_owned()
 }
 
 /// Collapses all white space, line ends included, to single spaces.
@@ -219,9 +224,10 @@ fn readable(character: char) -> Option<char> {
         // No-break and typographic spaces; the ideographic space keeps its width.
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' => Some(' '),
         // Soft hyphen, zero-width space, word joiner, byte order mark, bidirectional marks.
-        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{feff}' => None,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
-        '\u{fffe}' | '\u{ffff}' => None,
+        '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => None,
+        '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => None,
+        // Marks of annotations, and letters that only programs see.
+        '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}' => None,
         other if other.is_control() => None,
         other => Some(other),
     }

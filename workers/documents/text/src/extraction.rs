@@ -13,6 +13,8 @@ use crate::{formats, language, sniff, words};
 /// How many characters a preview has at most.
 const PREVIEW_CHARACTERS: usize = 500;
 
+/// No word of any language is longer, in bytes.
+const LONGEST_KEYWORD: usize = 100;
 /// A heading further down, in characters, is that of a chapter, not of the document.
 const TITLE_WITHIN: usize = 200;
 
@@ -185,7 +187,9 @@ fn finish(format: Format, draft: Draft) -> Result<Extraction, ExtractError> {
         return Err(ExtractError::NoText);
     }
     let language = language::detect(&draft.text);
-    let (word_count, keywords) = words::count_and_rank(&draft.text);
+    let (word_count, mut keywords) = words::count_and_rank(&draft.text);
+    // What is longer is a key, a picture in letters, or there to fill somebody's list.
+    keywords.retain(|word| word.len() <= LONGEST_KEYWORD);
     let title = draft.title.or_else(|| {
         // The name of the first sheet is no title of the workbook.
         if matches!(format, Format::Xlsx | Format::Ods) {

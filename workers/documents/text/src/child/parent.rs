@@ -20,6 +20,8 @@ const ANSWER_PER_OUTPUT: u64 = 3;
 const ANSWER_BEYOND_OUTPUT: u64 = 8 * 1024 * 1024;
 /// The end of what the child says on standard error is enough to know why it ended.
 const LAST_WORDS: u64 = 16 * 1024;
+/// How much of a file's name the child is told, in bytes.
+const LONGEST_NAME: usize = 1024;
 /// The kernel's clock of processor time may be this much behind.
 const CPU_SLACK: Duration = Duration::from_millis(500);
 
@@ -136,7 +138,7 @@ impl Extractor {
     ) -> Result<Extraction, ExtractError> {
         let deadline = Instant::now() + self.limits.wall;
         let request = Request {
-            file_name: file_name.to_owned(),
+            file_name: end_of_name(file_name),
             file_bytes: size,
             limits: self.limits.clone(),
         };
@@ -165,6 +167,12 @@ fn read_in_this_process(
         .unwrap_or_else(|_| Err(crashed("its reader gave up unexpectedly")));
     lock().insert(file, result.clone());
     result
+}
+
+/// The name only tells kinds of text from each other, by its end; it may be of any length.
+fn end_of_name(name: &str) -> String {
+    let start = name.ceil_char_boundary(name.len().saturating_sub(LONGEST_NAME));
+    name[start..].to_owned()
 }
 
 fn unavailable(what: &str, error: &dyn std::fmt::Display) -> ExtractError {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use quick_xml::events::Event;
 
 use super::html;
-use super::package::{Package, attribute, resolve};
+use super::package::{Package, attribute, resolve, shown};
 use crate::builder::Builder;
 use crate::error::ExtractError;
 use crate::limits::Limits;
@@ -20,6 +20,8 @@ const CONTAINER: &str = "META-INF/container.xml";
 const ENCRYPTION: &str = "META-INF/encryption.xml";
 /// A chapter is in memory as a whole, three times.
 const LARGEST_CHAPTER: u64 = 64 * 1024 * 1024;
+/// Chapters, pictures and fonts: no book has more.
+const MOST_ITEMS: usize = 100_000;
 
 #[derive(Debug, Default)]
 struct Item {
@@ -63,8 +65,9 @@ pub(super) fn read(
         number += 1;
         let name = names.get(&item.part).map(String::as_str);
         let chapter = package.read_bytes(&item.part, LARGEST_CHAPTER)?;
-        let chapter = decode_declared(&chapter)
-            .ok_or_else(|| ExtractError::damaged(format!("its part {} is no text", item.part)))?;
+        let chapter = decode_declared(&chapter).ok_or_else(|| {
+            ExtractError::damaged(format!("its part {} is no text", shown(&item.part)))
+        })?;
         builder.named_page(number, name, false);
         html::read_xhtml(&chapter, builder)?;
     }
@@ -122,6 +125,11 @@ fn read_book(
                 };
                 let id = attribute(element, b"id").unwrap_or_default();
                 book.items.insert(id, item);
+                if book.items.len() > MOST_ITEMS {
+                    return Err(ExtractError::TooLarge {
+                        detail: format!("it lists more than {MOST_ITEMS} files of its own"),
+                    });
+                }
             }
             b"spine" => book.older_contents = attribute(element, b"toc"),
             b"itemref" => {

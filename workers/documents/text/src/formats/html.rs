@@ -4,6 +4,8 @@
 //! document, and text needs no tree. Its tokenizer is linear and knows entities, comments,
 //! attributes and raw text as browsers do.
 
+mod pieces;
+
 use std::cell::RefCell;
 
 use html5ever::tendril::StrTendril;
@@ -58,7 +60,9 @@ fn tokenize(
     navigation: Navigation,
 ) -> Result<Outcome, ExtractError> {
     let input = BufferQueue::default();
-    input.push_back(StrTendril::from(html));
+    for piece in pieces::of(html) {
+        input.push_back(StrTendril::from(piece));
+    }
     let sink = Sink {
         markup,
         state: RefCell::new(State::new(builder, navigation)),

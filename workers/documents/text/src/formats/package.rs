@@ -4,6 +4,8 @@
 //! of bytes, counted while they unpack. Only parts that a reader asks for by name are opened;
 //! an archive in the archive stays closed, and what lies outside is not followed.
 
+mod names;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{BufReader, Cursor, Read};
@@ -17,11 +19,18 @@ use super::utf16::as_utf8;
 use crate::builder::one_line;
 use crate::error::ExtractError;
 use crate::limits::Limits;
+use names::compared;
+
+pub(super) use names::{resolve, shown};
 
 /// No document has more parts; a list of more is there to fill the memory.
 const MOST_PARTS: usize = 100_000;
 /// Relations of one part; a slide or a sheet has a few.
 const MOST_RELATIONS: usize = 100_000;
+/// No text, tag or comment of a part is longer, in bytes: all of it is in memory.
+const LONGEST_EVENT: u64 = 32 * 1024 * 1024;
+/// Titles are cut far earlier.
+const LONGEST_TITLE: usize = 64 * 1024;
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -35,6 +44,8 @@ pub(super) struct Package<'a> {
     names: HashMap<String, usize>,
     left: u64,
     expanded_bytes: u64,
+    /// A part had something in it that is longer than [`LONGEST_EVENT`].
+    too_long: bool,
 }
 
 /// That a part refers to another one of the same package.
@@ -70,6 +81,7 @@ impl<'a> Package<'a> {
             names,
             left: limits.expanded_bytes,
             expanded_bytes: limits.expanded_bytes,
+            too_long: false,
         })
     }
 
@@ -88,6 +100,7 @@ impl<'a> Package<'a> {
         let mut counted = CountedPart {
             part: as_utf8(opened).map_err(|_| breaks_off(part))?,
             left: self.left,
+            event_left: LONGEST_EVENT,
         };
         let result = {
             let mut reader = Reader::from_reader(BufReader::new(&mut counted));
@@ -95,6 +108,7 @@ impl<'a> Package<'a> {
             with(&mut reader)
         };
         self.left = counted.left;
+        self.too_long |= counted.event_left == 0;
         Ok(result)
     }
 
@@ -111,9 +125,7 @@ impl<'a> Package<'a> {
             let mut depth = 0_u64;
             let mut complete = false;
             loop {
-                let event = reader
-                    .read_event_into(&mut buffer)
-                    .map_err(|_| breaks_off(part))?;
+                let event = next_event(reader, &mut buffer).map_err(|_| breaks_off(part))?;
                 match &event {
                     Event::Start(_) => depth += 1,
                     Event::End(_) => {
@@ -125,7 +137,6 @@ impl<'a> Package<'a> {
                     _ => {}
                 }
                 take(event)?;
-                buffer.clear();
             }
         })?;
         self.unless_used_up(ended)
@@ -136,6 +147,7 @@ impl<'a> Package<'a> {
         let mut counted = CountedPart {
             part: open_part(&mut self.archive, &self.names, part)?,
             left: self.left,
+            event_left: u64::MAX,
         };
         let mut content = Vec::new();
         let read = Read::by_ref(&mut counted)
@@ -146,7 +158,11 @@ impl<'a> Package<'a> {
         self.unless_used_up(read.map_err(|_| breaks_off(part)))?;
         if u64::try_from(content.len()).unwrap_or(u64::MAX) > most {
             return Err(ExtractError::TooLarge {
-                detail: format!("its part {part} unpacks to more than {} MB", most >> 20),
+                detail: format!(
+                    "its part {} unpacks to more than {} MB",
+                    shown(part),
+                    most >> 20
+                ),
             });
         }
         Ok(content)
@@ -157,6 +173,14 @@ impl<'a> Package<'a> {
         &self,
         result: Result<T, ExtractError>,
     ) -> Result<T, ExtractError> {
+        if result.is_err() && self.too_long {
+            return Err(ExtractError::TooLarge {
+                detail: format!(
+                    "a single piece of it is longer than {} MB",
+                    LONGEST_EVENT >> 20
+                ),
+            });
+        }
         if result.is_err() && self.left == 0 {
             return Err(ExtractError::TooLarge {
                 detail: format!("it unpacks to more than {} MB", self.expanded_bytes >> 20),
@@ -184,7 +208,8 @@ impl<'a> Package<'a> {
             }
             if relations.len() >= MOST_RELATIONS {
                 return Err(ExtractError::damaged(format!(
-                    "its part {part} refers to too many others"
+                    "its part {} refers to too many others",
+                    shown(part)
                 )));
             }
             let kind = attribute(element, b"Type").unwrap_or_default();
@@ -213,7 +238,9 @@ impl<'a> Package<'a> {
                     done |= inside;
                     inside = false;
                 }
-                _ if inside && !done => title.push_str(&text_of(&event)),
+                _ if inside && !done && title.len() < LONGEST_TITLE => {
+                    title.push_str(&text_of(&event));
+                }
                 _ => {}
             }
             Ok(())
@@ -230,90 +257,50 @@ fn open_part<'p>(
 ) -> Result<Box<dyn Read + 'p>, ExtractError> {
     let index = names
         .get(&compared(part))
-        .ok_or_else(|| ExtractError::damaged(format!("its part {part} is missing")))?;
+        .ok_or_else(|| ExtractError::damaged(format!("its part {} is missing", shown(part))))?;
     let file = archive.by_index(*index).map_err(|error| match error {
         ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => ExtractError::Encrypted,
-        _ => ExtractError::damaged(format!("its part {part} cannot be opened")),
+        _ => ExtractError::damaged(format!("its part {} cannot be opened", shown(part))),
     })?;
     Ok(Box::new(file))
 }
 
-fn breaks_off(part: &str) -> ExtractError {
-    ExtractError::damaged(format!("its part {part} breaks off"))
+/// The next event of a part, unless it is longer than anything that is meant to be read.
+pub(super) fn next_event<'b>(
+    reader: &mut PartReader<'_, '_>,
+    buffer: &'b mut Vec<u8>,
+) -> quick_xml::Result<Event<'b>> {
+    buffer.clear();
+    reader.get_mut().get_mut().event_left = LONGEST_EVENT;
+    reader.read_event_into(buffer)
 }
 
-/// Some writers begin names with a slash, use the other slash, or other capital letters.
-fn compared(name: &str) -> String {
-    let name = name.replace('\\', "/").to_lowercase();
-    name.trim_start_matches('/').to_owned()
+pub(super) fn breaks_off(part: &str) -> ExtractError {
+    ExtractError::damaged(format!("its part {} breaks off", shown(part)))
 }
 
 /// A part that ends with an error when it unpacks to more than it may.
 pub(super) struct CountedPart<'a> {
     part: Box<dyn Read + 'a>,
     left: u64,
+    /// How much may be read before the next event.
+    event_left: u64,
 }
 
 impl Read for CountedPart<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.left == 0 {
+        if self.left == 0 || self.event_left == 0 {
             return Err(std::io::Error::other("the part is larger than allowed"));
         }
         let most = usize::try_from(self.left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         let read = self.part.read(&mut buffer[..most])?;
-        self.left -= u64::try_from(read).unwrap_or(u64::MAX).min(self.left);
+        let count = u64::try_from(read).unwrap_or(u64::MAX);
+        self.left -= count.min(self.left);
+        self.event_left = self.event_left.saturating_sub(count);
         Ok(read)
     }
-}
-
-/// The name of the part that a reference in another part means, its fragment aside.
-pub(super) fn resolve(from: &str, target: &str) -> String {
-    let target = target.split(['#', '?']).next().unwrap_or_default();
-    let target = percent_decoded(target).replace('\\', "/");
-    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut segments: Vec<&str> = Vec::new();
-    if !target.starts_with('/') {
-        let inside = |segment: &&str| !matches!(*segment, "" | "." | "..");
-        segments.extend(folder.split('/').filter(inside));
-    }
-    for segment in target.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    segments.join("/")
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        rest = others;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digit = |position: usize| {
-            let digit = others.get(position).copied().map(char::from)?;
-            digit
-                .to_digit(16)
-                .and_then(|value| u8::try_from(value).ok())
-        };
-        match (digit(0), digit(1)) {
-            (Some(high), Some(low)) => {
-                bytes.push((high << 4) | low);
-                rest = &others[2..];
-            }
-            _ => bytes.push(b'%'),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The value of an attribute, whatever its namespace prefix.
@@ -367,46 +354,5 @@ pub(super) fn resolve_reference(reference: &BytesRef<'_>) -> Option<char> {
         b"quot" => Some('"'),
         b"apos" => Some('\''),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_stay_inside() {
-        assert_eq!(
-            resolve("xl/workbook.xml", "worksheets/sheet1.xml"),
-            "xl/worksheets/sheet1.xml"
-        );
-        assert_eq!(
-            resolve("ppt/slides/slide1.xml", "../notesSlides/n.xml"),
-            "ppt/notesSlides/n.xml"
-        );
-        assert_eq!(resolve("xl/workbook.xml", "/xl/a.xml"), "xl/a.xml");
-        assert_eq!(resolve("c.opf", "../../etc/passwd"), "etc/passwd");
-        assert_eq!(
-            resolve("OEBPS/c.opf", "Kapitel%201.xhtml#top"),
-            "OEBPS/Kapitel 1.xhtml"
-        );
-        assert_eq!(resolve("c.opf", "100%.html%4"), "100%.html%4");
-    }
-
-    #[test]
-    fn names_are_compared_as_office_does() {
-        assert_eq!(compared("/XL\\SharedStrings.xml"), "xl/sharedstrings.xml");
-    }
-
-    proptest::proptest! {
-        #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..proptest::test_runner::Config::default() })]
-
-        #[test]
-        fn no_reference_leads_outside(from: String, target: String) {
-            let part = resolve(&from, &target);
-            let segments = part.split('/');
-            let inside = !segments.into_iter().any(|segment| segment == "..");
-            proptest::prop_assert!(inside && !part.starts_with('/'));
-        }
     }
 }

@@ -243,7 +243,8 @@ impl<'a> Walk<'a> {
         if self.is_drawing {
             return Ok(());
         }
-        for attribute in element.attributes().flatten() {
+        // That no two have the same name is asked in time quadratic in how many there are.
+        for attribute in element.attributes().with_checks(false).flatten() {
             let key = String::from_utf8_lossy(attribute.key.as_ref());
             let Ok(value) = attribute.decode_and_unescape_value(element.decoder()) else {
                 continue;
@@ -257,6 +258,7 @@ impl<'a> Walk<'a> {
             line.push_str(&key);
             line.push_str(": ");
             line.push_str(value.trim());
+            self.builder.has_room_for(line.len())?;
         }
         self.builder.block(Gap::Line, &line)
     }

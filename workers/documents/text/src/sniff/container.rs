@@ -16,7 +16,35 @@ const RELATIONSHIP_BYTES: u64 = 1024 * 1024;
 /// Before the root element there is a declaration, and perhaps a comment.
 const ROOT_WITHIN: u64 = 64 * 1024;
 
+/// No document has more parts; a list of more is there to fill the memory.
+const MOST_PARTS: u64 = 100_000;
+/// The end of an archive, with the longest comment that there may be behind it.
+const END_WITHIN: usize = 22 + 65_535;
+
+/// Refuses an archive that says it has more parts than any document. To open it costs memory
+/// for each of them; one that says less than it has is read no further than it says.
+fn accept_parts(bytes: &[u8]) -> Result<(), ExtractError> {
+    let end = &bytes[bytes.len().saturating_sub(END_WITHIN)..];
+    let number = |mark: &[u8], at: usize, length: usize| {
+        let start = end.windows(4).rposition(|window| window == mark)?;
+        let digits = end.get(start + at..start + at + length)?;
+        let number = digits.iter().rev();
+        Some(number.fold(0, |number, &byte| (number << 8) | u64::from(byte)))
+    };
+    // The form for large archives stands before the other one.
+    let large = number(b"PK\x06\x06", 32, 8);
+    let small = number(b"PK\x05\x06", 10, 2).filter(|&parts| parts != 0xffff);
+    let parts = large.max(small).unwrap_or_default();
+    if parts > MOST_PARTS {
+        return Err(ExtractError::TooLarge {
+            detail: format!("it consists of {parts} parts, and at most {MOST_PARTS} are accepted"),
+        });
+    }
+    Ok(())
+}
+
 pub(super) fn look_into_zip(bytes: &[u8]) -> Result<Sniffed, ExtractError> {
+    accept_parts(bytes)?;
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
         ExtractError::damaged("it is a zip archive (as Office documents are) without a readable table of contents, as if its end were missing")
     })?;

@@ -44,7 +44,8 @@ pub(crate) fn decode_declared(bytes: &[u8]) -> Option<String> {
         // A few stray zero bytes are an accident in a page, not an encoding.
         return decode_text(bytes).or_else(|| {
             let without: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
-            let few = (bytes.len() - without.len()) * 1000 <= bytes.len() * TOLERATED_PER_MILLE;
+            let stray = bytes.len() - without.len();
+            let few = stray > 0 && stray * 1000 <= bytes.len() * TOLERATED_PER_MILLE;
             if few { decode_declared(&without) } else { None }
         });
     }

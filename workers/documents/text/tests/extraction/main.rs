@@ -7,7 +7,11 @@
 // A test fails by panicking: this is a test binary from top to bottom.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../fuzz/checks.rs"]
+mod checks;
 mod corpus;
+mod fuzz;
+mod hostile;
 mod limits;
 mod office;
 mod rights;
@@ -19,6 +23,7 @@ use std::panic::catch_unwind;
 fn main() {
     millrace_text::run_child_if_asked();
     rights::probe_if_asked();
+    fuzz::fuzz_if_asked();
 
     // Cargo hands on what stands behind `--`: the usual filter, and options of the harness.
     let filter = std::env::args()
@@ -31,6 +36,8 @@ fn main() {
         .chain(office::TESTS)
         .chain(texts::TESTS)
         .chain(limits::TESTS)
+        .chain(fuzz::TESTS)
+        .chain(hostile::TESTS)
         .chain(rights::TESTS)
         .chain(corpus::TESTS);
     for (name, test) in tests {

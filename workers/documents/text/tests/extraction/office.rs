@@ -22,17 +22,17 @@ pub(crate) const TESTS: &[Test] = &[
     ("references_that_lead_outside", references_that_lead_outside),
 ];
 
-const SHEET: &str = "<worksheet><sheetData><row r='1'><c r='A1' t='s'><v>0</v></c><c r='B1'><v>1.5</v></c></row>\
+pub(crate) const SHEET: &str = "<worksheet><sheetData><row r='1'><c r='A1' t='s'><v>0</v></c><c r='B1'><v>1.5</v></c></row>\
     <row r='2'><c r='A2' t='s'><v>1</v></c></row></sheetData></worksheet>";
-const STRINGS: &str = "<sst><si><t>Price of the boat</t></si><si><t>가격</t></si></sst>";
-const PACKAGE: &str = "<package><metadata><dc:title>The book</dc:title></metadata><manifest>\
+pub(crate) const STRINGS: &str = "<sst><si><t>Price of the boat</t></si><si><t>가격</t></si></sst>";
+pub(crate) const PACKAGE: &str = "<package><metadata><dc:title>The book</dc:title></metadata><manifest>\
     <item id='a' href='a.xhtml' media-type='application/xhtml+xml'/></manifest><spine><itemref idref='a'/></spine></package>";
-const CONTAINER: &str =
+pub(crate) const CONTAINER: &str =
     "<container><rootfiles><rootfile full-path='c.opf'/></rootfiles></container>";
-const CHAPTER: &str =
+pub(crate) const CHAPTER: &str =
     "<html><head><title/></head><body><h1>One</h1><p>It was so.</p></body></html>";
 
-fn relations(targets: &[(&str, &str)]) -> String {
+pub(crate) fn relations(targets: &[(&str, &str)]) -> String {
     let mut xml = "<Relationships>".to_owned();
     for (number, (kind, target)) in (1..).zip(targets) {
         xml.push_str(&format!(
@@ -42,7 +42,7 @@ fn relations(targets: &[(&str, &str)]) -> String {
     xml + "</Relationships>"
 }
 
-fn workbook_of(sheet: &str, strings: &str) -> Vec<u8> {
+pub(crate) fn workbook_of(sheet: &str, strings: &str) -> Vec<u8> {
     zip_of(&[
         (
             "_rels/.rels",
@@ -64,7 +64,7 @@ fn workbook_of(sheet: &str, strings: &str) -> Vec<u8> {
     ])
 }
 
-fn presentation_of(slide: &str) -> Vec<u8> {
+pub(crate) fn presentation_of(slide: &str) -> Vec<u8> {
     zip_of(&[
         (
             "_rels/.rels",
@@ -82,7 +82,7 @@ fn presentation_of(slide: &str) -> Vec<u8> {
     ])
 }
 
-fn spreadsheet_of(rows: &str) -> Vec<u8> {
+pub(crate) fn spreadsheet_of(rows: &str) -> Vec<u8> {
     let content = format!(
         "<office:document-content><office:body><office:spreadsheet><table:table table:name='Prices'>{rows}</table:table>\
          </office:spreadsheet></office:body></office:document-content>"
@@ -93,7 +93,7 @@ fn spreadsheet_of(rows: &str) -> Vec<u8> {
     ])
 }
 
-fn book_of(chapter: &str) -> Vec<u8> {
+pub(crate) fn book_of(chapter: &str) -> Vec<u8> {
     zip_of(&[
         ("mimetype", "application/epub+zip"),
         ("META-INF/container.xml", CONTAINER),

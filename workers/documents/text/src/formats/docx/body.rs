@@ -2,7 +2,7 @@
 
 use quick_xml::events::{BytesStart, Event};
 
-use super::super::package::{Package, attribute, resolve_reference};
+use super::super::package::{Package, attribute, breaks_off, next_event, resolve_reference};
 use super::styles::{OutlineLevels, outline_level};
 use crate::builder::{Builder, Gap};
 use crate::error::ExtractError;
@@ -18,21 +18,23 @@ pub(super) fn read_part(
     let ended = package.with_part(part, |reader| {
         let mut buffer = Vec::new();
         loop {
-            match reader.read_event_into(&mut buffer) {
+            match next_event(reader, &mut buffer) {
                 Ok(Event::Eof) => return Ok(()),
                 Ok(event) => body.take(event)?,
-                Err(_) => return Err(ExtractError::damaged(format!("its part {part} breaks off"))),
+                Err(_) => return Err(breaks_off(part)),
             }
-            buffer.clear();
         }
     })?;
     package.unless_used_up(ended)?;
     // The parser does not mind a document that stops between two elements.
     if !body.saw_end {
-        return Err(ExtractError::damaged(format!("its part {part} breaks off")));
+        return Err(breaks_off(part));
     }
     body.finish()
 }
+
+/// What a paragraph or a cell takes beside its text, in bytes.
+const PIECE: usize = 24;
 
 /// A paragraph that is not finished yet.
 #[derive(Debug, Default)]
@@ -58,6 +60,8 @@ struct Body<'a> {
     in_text: bool,
     root: Option<Vec<u8>>,
     saw_end: bool,
+    /// The bytes of paragraphs, cells and rows that are not in the builder yet.
+    gathered: usize,
 }
 
 impl<'a> Body<'a> {
@@ -75,19 +79,20 @@ impl<'a> Body<'a> {
             in_text: false,
             root: None,
             saw_end: false,
+            gathered: 0,
         }
     }
 
     fn take(&mut self, event: Event<'_>) -> Result<(), ExtractError> {
         match event {
-            Event::Start(element) => self.start(&element),
+            Event::Start(element) => return self.start(&element),
             Event::Empty(element) => self.empty(&element),
             Event::End(element) => return self.end(element.local_name().as_ref()),
             Event::Text(text) if self.in_text => {
-                self.push_text(&text.decode().unwrap_or_default());
+                return self.add_text(&text.decode().unwrap_or_default());
             }
             Event::CData(text) if self.in_text => {
-                self.push_text(&text.decode().unwrap_or_default());
+                return self.add_text(&text.decode().unwrap_or_default());
             }
             Event::GeneralRef(reference) if self.in_text => {
                 if let Some(character) = resolve_reference(&reference) {
@@ -99,10 +104,10 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    fn start(&mut self, element: &BytesStart<'_>) {
+    fn start(&mut self, element: &BytesStart<'_>) -> Result<(), ExtractError> {
         if self.skipped > 0 {
             self.skipped += 1;
-            return;
+            return Ok(());
         }
         let local = element.local_name();
         let name = local.as_ref();
@@ -114,7 +119,10 @@ impl<'a> Body<'a> {
             // the definitions of tab stops, and the lines that separate notes.
             b"moveFrom" | b"del" | b"Fallback" | b"rt" | b"tabs" => self.skipped = 1,
             b"footnote" | b"endnote" if attribute(element, b"type").is_some() => self.skipped = 1,
-            b"p" => self.open.push(Paragraph::default()),
+            b"p" => {
+                self.open.push(Paragraph::default());
+                return self.keep(PIECE);
+            }
             b"tbl" => {
                 self.tables += 1;
                 if self.tables == 1 {
@@ -124,6 +132,20 @@ impl<'a> Body<'a> {
             b"t" => self.in_text = true,
             _ => self.property(name, element),
         }
+        Ok(())
+    }
+
+    fn add_text(&mut self, text: &str) -> Result<(), ExtractError> {
+        self.keep(text.len())?;
+        self.push_text(text);
+        Ok(())
+    }
+
+    /// Counts what is gathered before it can be added: boxes in boxes and cells without end
+    /// fill the memory as text does.
+    fn keep(&mut self, bytes: usize) -> Result<(), ExtractError> {
+        self.gathered = self.gathered.saturating_add(bytes);
+        self.builder.has_room_for(self.gathered)
     }
 
     fn empty(&mut self, element: &BytesStart<'_>) {
@@ -166,6 +188,7 @@ impl<'a> Body<'a> {
             b"tc" if self.tables == 1 => {
                 let cell = std::mem::take(&mut self.cell);
                 self.row.push(crate::builder::one_line(&cell));
+                return self.keep(PIECE);
             }
             b"tr" if self.tables == 1 => return self.end_row(),
             b"tbl" => self.tables = self.tables.saturating_sub(1),
@@ -189,6 +212,9 @@ impl<'a> Body<'a> {
             self.boxed.push(paragraph);
             return Ok(());
         }
+        if self.tables == 0 {
+            self.gathered = 0;
+        }
         self.emit(&paragraph)?;
         for paragraph in std::mem::take(&mut self.boxed) {
             self.emit(&paragraph)?;
@@ -209,6 +235,7 @@ impl<'a> Body<'a> {
     }
 
     fn end_row(&mut self) -> Result<(), ExtractError> {
+        self.gathered = 0;
         let gap = if std::mem::take(&mut self.first_row) {
             Gap::Paragraph
         } else {

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use quick_xml::events::{BytesStart, Event};
 
-use super::super::package::{Package, attribute};
+use super::super::package::{Package, attribute, next_event};
 
 /// Style id to heading level (1 to 9).
 pub(super) type OutlineLevels = HashMap<String, u8>;
 
 /// Styles may be based on others; longer chains than this are loops.
 const LONGEST_CHAIN: usize = 16;
+/// More styles than these are not remembered.
+const MOST_STYLES: usize = 100_000;
 
 #[derive(Debug, Default)]
 struct Style {
@@ -22,7 +24,7 @@ struct Style {
 /// The outline level in an element's `val`, 1 for the highest; 9 in the file means body text.
 pub(super) fn outline_level(element: &BytesStart<'_>) -> Option<u8> {
     let level: u8 = attribute(element, b"val")?.parse().ok()?;
-    (level < 9).then_some(level + 1)
+    (level < 9).then(|| level + 1)
 }
 
 pub(super) fn outline_levels(package: &mut Package<'_>, part: &str) -> OutlineLevels {
@@ -30,7 +32,9 @@ pub(super) fn outline_levels(package: &mut Package<'_>, part: &str) -> OutlineLe
         let mut styles = Vec::new();
         let mut style: Option<Style> = None;
         let mut buffer = Vec::new();
-        while let Ok(event) = reader.read_event_into(&mut buffer) {
+        while let Ok(event) = next_event(reader, &mut buffer)
+            && styles.len() < MOST_STYLES
+        {
             match event {
                 Event::Start(element) | Event::Empty(element) => {
                     take_element(&element, &mut style);
@@ -41,7 +45,6 @@ pub(super) fn outline_levels(package: &mut Package<'_>, part: &str) -> OutlineLe
                 Event::Eof => break,
                 _ => {}
             }
-            buffer.clear();
         }
         styles
     });

@@ -20,6 +20,8 @@ const KEPT: &[&str] = &[
 ];
 /// No header is longer, in bytes; the rest of it is not read.
 const LONGEST_VALUE: usize = 64 * 1024;
+/// No file has a longer name, in characters.
+const LONGEST_FILE_NAME: usize = 255;
 
 #[derive(Debug, Default)]
 pub(super) struct Headers {
@@ -107,8 +109,8 @@ impl Headers {
     pub(super) fn file_name(&self) -> Option<String> {
         self.parameter("content-disposition", "filename")
             .or_else(|| self.parameter("content-type", "name"))
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
+            .map(|name| name.trim().chars().take(LONGEST_FILE_NAME).collect())
+            .filter(|name: &String| !name.is_empty())
     }
 }
 
@@ -157,8 +159,12 @@ pub(super) fn decode_charset(label: Option<&str>, bytes: &[u8]) -> String {
 pub(super) fn decode_words(value: &str) -> String {
     let mut text = String::new();
     let mut pending: Option<(&str, Vec<u8>)> = None;
+    // Behind the last end of a word none begins: whoever looks for one each time never ends.
+    let last_end = value.rfind("?=").unwrap_or_default();
     let mut rest = value;
-    while let Some(start) = rest.find("=?") {
+    while let Some(start) = rest.find("=?")
+        && value.len() - rest.len() + start < last_end
+    {
         let Some(word) = encoded_word(&rest[start..]) else {
             flush(&mut pending, &mut text);
             text.push_str(&rest[..start + 2]);
@@ -205,19 +211,18 @@ fn encoded_word(value: &str) -> Option<EncodedWord<'_>> {
     let inner = value.strip_prefix("=?")?;
     let (charset, inner) = inner.split_once('?')?;
     let (method, inner) = inner.split_once('?')?;
-    let (encoded, _) = inner.split_once("?=")?;
     let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
-    if charset.is_empty() || !is_token(charset) || method.len() != 1 {
+    if charset.is_empty() || !is_token(charset) || !matches!(method, "B" | "b" | "Q" | "q") {
         return None;
     }
+    let (encoded, _) = inner.split_once("?=")?;
     let bytes = match method {
         "B" | "b" => transfer::base64(encoded.as_bytes()),
-        "Q" | "q" => {
+        _ => {
             let mut bytes = Vec::new();
             transfer::decode_escapes(encoded.replace('_', " ").as_bytes(), b'=', &mut bytes);
             bytes
         }
-        _ => return None,
     };
     let length = charset.len() + method.len() + encoded.len() + 6;
     // A language may stand behind the name of the encoding (RFC 2231).

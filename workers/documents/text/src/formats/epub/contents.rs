@@ -7,6 +7,11 @@ use quick_xml::events::Event;
 use super::super::package::{Package, attribute, resolve, text_of};
 use crate::builder::one_line;
 
+/// More chapters than these are not read.
+const MOST_NAMES: usize = 100_000;
+/// Names are cut far earlier, in bytes.
+const LONGEST_NAME: usize = 4096;
+
 /// Names by part. The first name of a part is the one of the whole chapter.
 ///
 /// It is a gain: a book without a table of contents, or with a broken one, is readable.
@@ -24,7 +29,7 @@ pub(super) fn chapter_names(
     let mut label = String::new();
     let mut name = |target: &str, label: &str| {
         let label = one_line(label);
-        if !label.is_empty() {
+        if !label.is_empty() && names.len() < MOST_NAMES {
             names.entry(resolve(contents, target)).or_insert(label);
         }
     };
@@ -57,7 +62,7 @@ pub(super) fn chapter_names(
                 b"navLabel" => collecting = false,
                 _ => {}
             },
-            _ if collecting => label.push_str(&text_of(&event)),
+            _ if collecting && label.len() < LONGEST_NAME => label.push_str(&text_of(&event)),
             _ => {}
         }
         Ok(())

@@ -12,6 +12,8 @@ use crate::limits::Limits;
 
 /// Spaces that stand in a row on purpose are counted; nobody sees more than these.
 const MOST_SPACES: usize = 64;
+/// What a note or a box takes beside its text, in bytes.
+const PIECE: usize = 24;
 
 /// What the document is, by the element around its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +42,8 @@ pub(super) struct Body<'a> {
     open: Vec<Paragraph>,
     /// Finished paragraphs of notes, comments and text boxes, until what is around them is.
     aside: Vec<String>,
+    /// How many bytes wait there.
+    aside_length: usize,
     annotations: u32,
     lists: u32,
     /// The next paragraph is the first of its list or frame.
@@ -68,6 +72,7 @@ impl<'a> Body<'a> {
             hidden_styles: HashSet::new(),
             open: Vec::new(),
             aside: Vec::new(),
+            aside_length: 0,
             annotations: 0,
             lists: 0,
             first_of_group: false,
@@ -92,7 +97,8 @@ impl<'a> Body<'a> {
             _ => {
                 if let Some(paragraph) = self.open.last_mut() {
                     let text = text_of(event);
-                    self.builder.has_room_for(text.len())?;
+                    self.builder
+                        .has_room_for(paragraph.text.len().saturating_add(text.len()))?;
                     push_collapsed(&mut paragraph.text, &text);
                 }
             }
@@ -134,7 +140,11 @@ impl<'a> Body<'a> {
                 self.lists += 1;
                 self.first_of_group |= self.lists == 1 && self.kind != Kind::Presentation;
             }
-            b"p" => self.open.push(Paragraph::default()),
+            b"p" => {
+                self.open.push(Paragraph::default());
+                self.builder
+                    .has_room_for(self.open.len().saturating_mul(PIECE))?;
+            }
             b"h" => {
                 let level = attribute(element, b"outline-level");
                 let level = level.and_then(|level| level.parse::<u8>().ok());
@@ -252,7 +262,10 @@ impl<'a> Body<'a> {
         let beside_cells = self.tables > 0 && !self.row.in_cell;
         if !self.open.is_empty() || self.annotations > 0 || beside_cells {
             if !paragraph.text.trim().is_empty() {
+                let length = paragraph.text.len().saturating_add(PIECE);
+                self.aside_length = self.aside_length.saturating_add(length);
                 self.aside.push(paragraph.text);
+                self.builder.has_room_for(self.aside_length)?;
             }
             return Ok(());
         }
@@ -299,6 +312,7 @@ impl<'a> Body<'a> {
     }
 
     fn write_aside(&mut self) -> Result<(), ExtractError> {
+        self.aside_length = 0;
         for text in std::mem::take(&mut self.aside) {
             self.builder.block(Gap::Paragraph, &text)?;
             self.set_off_row = true;

@@ -4,6 +4,9 @@ use super::Aside;
 use crate::builder::{Builder, Gap, one_line};
 use crate::error::ExtractError;
 
+/// What a note or a box takes beside its text, in bytes.
+const PIECE: usize = 24;
+
 #[derive(Debug, Default)]
 pub(super) struct Paragraphs {
     /// The paragraph that is being read.
@@ -14,6 +17,9 @@ pub(super) struct Paragraphs {
     boxes: Vec<String>,
     /// Notes, which go to the end.
     notes: Vec<String>,
+    /// How many bytes wait in notes and in boxes.
+    notes_length: usize,
+    boxes_length: usize,
     cell: String,
     row: String,
     cells: usize,
@@ -28,7 +34,8 @@ impl Paragraphs {
 
     /// How long the paragraph is already, in bytes.
     pub(super) fn length(&self) -> usize {
-        self.text.len() + self.cell.len() + self.row.len()
+        let waits = self.notes_length.saturating_add(self.boxes_length);
+        waits.saturating_add(self.text.len() + self.cell.len() + self.row.len())
     }
 
     pub(super) fn begin_aside(&mut self) {
@@ -40,9 +47,16 @@ impl Paragraphs {
             return;
         };
         let text = std::mem::replace(&mut self.text, around);
+        let length = text.len().saturating_add(PIECE);
         match aside {
-            Aside::Note => self.notes.push(text),
-            Aside::Box => self.boxes.push(text),
+            Aside::Note => {
+                self.notes_length = self.notes_length.saturating_add(length);
+                self.notes.push(text);
+            }
+            Aside::Box => {
+                self.boxes_length = self.boxes_length.saturating_add(length);
+                self.boxes.push(text);
+            }
         }
     }
 
@@ -119,6 +133,7 @@ impl Paragraphs {
     }
 
     fn end_boxes(&mut self, builder: &mut Builder) -> Result<(), ExtractError> {
+        self.boxes_length = 0;
         for text in std::mem::take(&mut self.boxes) {
             builder.block(Gap::Paragraph, &text)?;
         }
