@@ -8,7 +8,10 @@ use millrace_text::Limits;
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// What the settings say of the limits of extraction; `defaults` where they say nothing.
-pub(crate) fn extraction_limits(settings: &Settings, defaults: &Limits) -> Result<Limits, SettingError> {
+pub(crate) fn extraction_limits(
+    settings: &Settings,
+    defaults: &Limits,
+) -> Result<Limits, SettingError> {
     let megabytes = |name, default: u64| -> Result<u64, SettingError> {
         let Some(value) = positive(settings, name)? else {
             return Ok(default);
