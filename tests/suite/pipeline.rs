@@ -53,6 +53,24 @@ async fn an_upload_becomes_ready_with_everything_the_data_model_asks_for() {
     assert!(!state.entries.is_empty());
 }
 
+/// An original that is too large for memory goes to its reader through a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_original_becomes_ready_too() {
+    let world = World::new(PROGRAM).await;
+    let document = document("ada", 23);
+    let page = format!("<!-- {} --><p>{FIRST}</p>", "padding ".repeat(1_200_000));
+    assert!(page.len() > 9_000_000);
+    world.upload(&document, "mill.html", page.as_bytes()).await;
+    world.quiet().await;
+    let state = State::of(&world).await;
+    assert_eq!(
+        row(&state, "ai-assistant-documents")["status"]["S"],
+        "ready"
+    );
+    let text = FIRST.replace("\n\n", " ");
+    assert_eq!(state.objects[&document.text()].0, text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_finds_what_is_another_users() {
     let world = World::new(PROGRAM).await;

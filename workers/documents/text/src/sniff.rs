@@ -4,7 +4,7 @@ mod container;
 mod encoding;
 mod text;
 
-pub(crate) use encoding::{decode_declared, decode_text, is_readable};
+pub(crate) use encoding::{decode_declared, decode_text, east_asian_encoding, is_readable};
 
 use crate::error::ExtractError;
 use crate::extraction::Format;

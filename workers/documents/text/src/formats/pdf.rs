@@ -1,17 +1,22 @@
 //! PDF, page by page.
 
+mod fields;
 mod headings;
+mod layout;
 mod margins;
 mod paragraphs;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use pdf_oxide::PdfDocument;
+use pdf_oxide::layout::TextChar;
 
 use crate::builder::{Builder, Gap};
 use crate::error::ExtractError;
 use crate::limits::Limits;
 use headings::{Levels, Looks, Run};
+use layout::PageText;
 use margins::Margins;
 use paragraphs::Paragraph;
 
@@ -20,6 +25,9 @@ use paragraphs::Paragraph;
 const END_MARK_DISTANCE: usize = 16 * 1024;
 /// How many pages are searched for pictures before a file without text is called a scan.
 const PAGES_SEARCHED_FOR_PICTURES: u32 = 20;
+
+/// How far outside its page a glyph may begin, in points.
+const EDGE: f32 = 4.0;
 
 /// What a page gave before the document as a whole was seen.
 struct RawPage {
@@ -77,22 +85,54 @@ fn read_pages(
     let mut bytes_of_text = 0_u64;
     for index in 0..pages as usize {
         // A page that cannot be read does not take the others with it.
-        let text = document.extract_text(index).unwrap_or_default();
+        let PageText { text, runs } = read_page(document, index);
         bytes_of_text += u64::try_from(text.len()).unwrap_or(u64::MAX);
         if bytes_of_text > limits.output_bytes {
             return Err(ExtractError::OutputLimit {
                 megabytes: limits.output_bytes >> 20,
             });
         }
-        // The spans were made for the text and are kept by the document: this costs nothing.
-        let headings = if text.trim().is_empty() {
-            Vec::new()
-        } else {
-            looks.take_page(&document.extract_spans(index).unwrap_or_default())
-        };
+        let headings = looks.take_page(&runs);
         raw_pages.push(RawPage { text, headings });
     }
     Ok(raw_pages)
+}
+
+/// The page by our own layout, or by the library's where that is better.
+fn read_page(document: &PdfDocument, index: usize) -> PageText {
+    // With nothing left out, this is the way that keeps no page in memory.
+    let mut characters = document
+        .extract_chars_filtered(index, HashSet::new(), HashSet::new())
+        .unwrap_or_default();
+    leave_out_unseen(document, index, &mut characters);
+    let by_library = || PageText {
+        text: document.extract_text(index).unwrap_or_default(),
+        runs: Vec::new(),
+    };
+    match layout::read(&characters) {
+        Some(mut page) if !page.text.is_empty() => {
+            fields::add(document, index, &mut page.text);
+            page
+        }
+        // It also looks in places where text seldom is.
+        _ => by_library(),
+    }
+}
+
+/// What stands outside the visible part of a page is for printers: marks, names of files, times.
+fn leave_out_unseen(document: &PdfDocument, index: usize, characters: &mut Vec<TextChar>) {
+    let Ok((left, bottom, right, top)) = document.get_page_visible_box(index) else {
+        return;
+    };
+    let is_seen = |character: &TextChar| {
+        let (x, y) = (character.origin_x, character.origin_y);
+        (left - EDGE..right + EDGE).contains(&x) && (bottom - EDGE..top + EDGE).contains(&y)
+    };
+    let seen = characters.iter().filter(|character| is_seen(character));
+    // A box that hides most of a page is wrong.
+    if seen.count() * 2 > characters.len() {
+        characters.retain(is_seen);
+    }
 }
 
 fn lay_out(

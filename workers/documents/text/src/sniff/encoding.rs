@@ -117,6 +117,21 @@ fn decode_nearly_utf8(bytes: &[u8]) -> Option<String> {
     (convincing && is_readable(&text)).then(|| text.into_owned())
 }
 
+/// The encoding of East Asia that these bytes are in, if they are in one.
+pub(crate) fn east_asian_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+    let encoding = detect(bytes);
+    let known = [
+        BIG5,
+        EUC_KR,
+        GBK,
+        SHIFT_JIS,
+        encoding_rs::GB18030,
+        encoding_rs::EUC_JP,
+    ];
+    let (_, broken) = encoding.decode_without_bom_handling(bytes);
+    (known.contains(&encoding) && !broken).then_some(encoding)
+}
+
 fn detect(bytes: &[u8]) -> &'static Encoding {
     let sample = &bytes[..bytes.len().min(DETECTION_BYTES)];
     let mut detector = EncodingDetector::new();

@@ -51,7 +51,8 @@ fn looks_like_html(bytes: &[u8], file_name: &str) -> bool {
     if beginning.starts_with(b"<!doctype html") || beginning.starts_with(b"<html") {
         return true;
     }
-    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() {
+    let named = has_extension(file_name, &["html", "htm", "xhtml"]);
+    if beginning.starts_with(b"<?xml") && find(&beginning, b"<html").is_none() && !named {
         return false;
     }
     let unmistakable: [&[u8]; 4] = [b"<html", b"<head>", b"<body", b"<!doctype html"];

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
         "text_comes_back_from_the_child",
         text_comes_back_from_the_child,
     ),
+    ("files_go_through_no_memory", files_go_through_no_memory),
     ("word_documents", word_documents),
     (
         "word_documents_that_break_off",
@@ -39,6 +40,34 @@ fn text_comes_back_from_the_child() {
     assert_eq!(extraction.language.as_deref(), Some("zh-TW"));
     assert_eq!(extraction.preview, extraction.text);
     assert_eq!(extract(b"", "a.md").unwrap_err().reason(), "empty-file");
+}
+
+fn files_go_through_no_memory() {
+    let extractor = Extractor::new(Child::this_program(), Limits::default());
+    let file = |bytes: &[u8]| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    };
+    let large = "A sentence of a large file. ".repeat(200_000);
+    for (bytes, name) in [
+        (large.as_bytes(), "a.txt"),
+        (b"<p>one</p>", "a.html"),
+        (b"", "a.txt"),
+    ] {
+        assert_eq!(
+            extractor.extract_file(file(bytes), name),
+            extractor.extract(bytes, name)
+        );
+    }
+    let small = Limits {
+        input_bytes: 10,
+        ..Limits::default()
+    };
+    let refused = extractor
+        .with_limits(small)
+        .extract_file(file(b"eleven bytes"), "a.txt");
+    assert_eq!(refused.unwrap_err().reason(), "too-large");
 }
 
 pub(crate) fn zip_of(parts: &[(&str, &str)]) -> Vec<u8> {

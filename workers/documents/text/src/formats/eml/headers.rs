@@ -38,12 +38,15 @@ impl Headers {
             let line_end = rest.iter().position(|&byte| byte == b'\n');
             let (line, after) = rest.split_at(line_end.map_or(rest.len(), |end| end + 1));
             rest = after;
+            // A line of blanks alone goes on with the one before it, as old mailers fold.
+            let is_folded = matches!(line[0], b' ' | b'\t');
             let line = line.trim_ascii_end();
-            if line.is_empty() {
+            if line.is_empty() && !is_folded {
                 break;
             }
-            if matches!(line[0], b' ' | b'\t') {
-                if let Some((_, value)) = fields.last_mut().filter(|_| keeping) {
+            if is_folded {
+                let kept = fields.last_mut().filter(|_| keeping && !line.is_empty());
+                if let Some((_, value)) = kept {
                     append(value, line);
                 }
                 continue;
@@ -383,6 +386,13 @@ mod tests {
         assert_eq!(parameter(header, "charset").as_deref(), Some("x\"y"));
         assert_eq!(parameter(header, "name").as_deref(), Some("文"));
         assert_eq!(parameter("text/plain", "charset"), None);
+    }
+
+    #[test]
+    fn a_line_of_blanks_is_no_end() {
+        let (headers, body) = Headers::split(b"Subject: one\r\n \r\n two\r\nFrom: a\r\n\r\nbody");
+        assert_eq!(headers.text("subject").as_deref(), Some("one two"));
+        assert_eq!(body, b"body");
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use pdf_oxide::layout::TextSpan;
-
+use super::layout;
 use crate::wrap;
 
 /// A font size in tenths of a point, so that it can be counted.
@@ -41,14 +40,14 @@ pub(super) struct Looks {
 
 impl Looks {
     /// Counts a page's text and returns what could be headings in it.
-    pub(super) fn take_page(&mut self, spans: &[TextSpan]) -> Vec<Run> {
+    pub(super) fn take_page(&mut self, spans: &[layout::Run]) -> Vec<Run> {
         let mut of_page: HashMap<Look, u64> = HashMap::new();
         let mut runs: Vec<Run> = Vec::new();
         for span in spans {
             let characters = span.text.chars().filter(|c| !c.is_whitespace()).count();
             let look = Look {
                 size: size_of(span),
-                bold: span.font_weight.is_bold(),
+                bold: span.bold,
             };
             if characters == 0 {
                 continue;
@@ -117,8 +116,8 @@ fn runs_are_few(run: &Run) -> bool {
     run.text.len() <= LONGEST_HEADING_LINE * 4
 }
 
-fn size_of(span: &TextSpan) -> Size {
-    let tenths = span.font_size * 10.0;
+fn size_of(span: &layout::Run) -> Size {
+    let tenths = span.size * 10.0;
     if tenths.is_finite() && tenths > 0.0 {
         tenths.round().min(100_000.0) as Size
     } else {
@@ -211,22 +210,22 @@ impl PageHeadings {
 
 fn compact(text: &str) -> String {
     text.chars()
-        .filter(|character| !character.is_whitespace())
+        .filter(|character| !character.is_whitespace() && *character != layout::IN_WORD)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use pdf_oxide::layout::FontWeight;
-
     use super::*;
 
-    fn span(text: &str, size: f32, weight: FontWeight) -> TextSpan {
-        TextSpan {
+    const BOLD: bool = true;
+    const NORMAL: bool = false;
+
+    fn span(text: &str, size: f32, bold: bool) -> layout::Run {
+        layout::Run {
             text: text.to_owned(),
-            font_size: size,
-            font_weight: weight,
-            ..TextSpan::default()
+            size,
+            bold,
         }
     }
 
@@ -234,13 +233,13 @@ mod tests {
     fn larger_and_bolder_letters() {
         let body = "Many words of the body that stand below all of it. ".repeat(5);
         let spans = [
-            span("The", 20.0, FontWeight::Bold),
-            span(" ", 20.0, FontWeight::Normal),
-            span("of it", 20.0, FontWeight::Bold),
-            span("Title", 20.0, FontWeight::Bold),
-            span("Section one", 14.0, FontWeight::Normal),
-            span(&body, 10.0, FontWeight::Normal),
-            span("Remark", 10.0, FontWeight::Bold),
+            span("The", 20.0, BOLD),
+            span(" ", 20.0, NORMAL),
+            span("of it", 20.0, BOLD),
+            span("Title", 20.0, BOLD),
+            span("Section one", 14.0, NORMAL),
+            span(&body, 10.0, NORMAL),
+            span("Remark", 10.0, BOLD),
         ];
         let mut looks = Looks::default();
         let runs = looks.take_page(&spans);
@@ -262,7 +261,7 @@ mod tests {
     #[test]
     fn a_document_in_one_look_has_no_headings() {
         let mut looks = Looks::default();
-        let runs = looks.take_page(&[span("All the same text", 12.0, FontWeight::Bold)]);
+        let runs = looks.take_page(&[span("All the same text", 12.0, BOLD)]);
         assert_eq!(
             looks
                 .levels()

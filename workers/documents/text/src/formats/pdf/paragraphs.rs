@@ -1,12 +1,11 @@
 //! Lines of a page to paragraphs.
 //!
-//! The library separates blocks by empty lines where the page shows a gap. Within a block, a
+//! The layout separates blocks by empty lines where the page shows a gap. Within a block, a
 //! line that fills its column goes on in the next one; a short line ends there: an entry of a
 //! list, a row of a table, a verse.
 
-use std::borrow::Cow;
-
 use super::headings::{Evidence, PageHeadings};
+use super::layout::IN_WORD;
 use super::margins::Margins;
 use crate::wrap;
 
@@ -96,7 +95,7 @@ fn add_block(
 fn close(open: &mut String, paragraphs: &mut Vec<Paragraph>) {
     let text = std::mem::take(open);
     if !text.is_empty() {
-        paragraphs.push(Paragraph::Text(part_sentences(&text)));
+        paragraphs.push(Paragraph::Text(text.replace(IN_WORD, "")));
     }
 }
 
@@ -111,7 +110,7 @@ fn add_heading(level: u8, line: &str, in_block: bool, paragraphs: &mut Vec<Parag
     }
     paragraphs.push(Paragraph::Heading {
         level,
-        text: line.to_owned(),
+        text: line.replace(IN_WORD, ""),
     });
 }
 
@@ -166,8 +165,11 @@ fn goes_on(line: &str, next: &str, column: Column) -> bool {
         || column.block >= NARROWEST_COLUMN && width >= column.block * FULL_IN_BLOCK_PER_CENT
 }
 
-/// A row of numbers: at least three words, half of them with digits.
+/// A row of cells, or of numbers: at least three words, half of them with digits.
 fn is_tabular(line: &str) -> bool {
+    if line.contains('\t') {
+        return true;
+    }
     let words = line.split_whitespace().count();
     let numbers = line
         .split_whitespace()
@@ -202,27 +204,13 @@ fn width(line: &str) -> usize {
         .sum()
 }
 
-/// Where an indented paragraph began, the library puts it directly behind the full stop:
-/// "the browser.We present". Only between a small word and a capitalised one, so that names
-/// such as "java.lang.String" and "System.Out" stay.
-fn part_sentences(text: &str) -> String {
-    let words = text.split(' ').map(|word| match word.split_once('.') {
-        Some((end, begin)) if ends_and_begins(end, begin) => format!("{end}. {begin}").into(),
-        _ => Cow::from(word),
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-fn ends_and_begins(end: &str, begin: &str) -> bool {
-    let mut name = begin.strip_suffix(',').unwrap_or(begin).chars();
-    end.chars().count() >= 3
-        && end.chars().all(char::is_lowercase)
-        && name.next().is_some_and(char::is_uppercase)
-        && name.all(char::is_lowercase)
-}
-
 /// "exam-" and "ple" are one word; "X-" and "Ray" are not, nor are "1990-" and "1995".
 fn join_undoing_hyphen(text: &mut String, line: &str) {
+    if text.ends_with(IN_WORD) {
+        text.pop();
+        text.push_str(line);
+        return;
+    }
     let mut before = text.chars().rev();
     let hyphenated = matches!(before.next(), Some('-' | '\u{2010}' | '\u{ad}'))
         && before.next().is_some_and(char::is_lowercase)
@@ -361,23 +349,6 @@ mod tests {
                 text("분산 시스템 경력 오년 이상과 명확한 문서 작성 능력이 필요합니다."),
             ]
         );
-    }
-
-    #[test]
-    fn sentences_that_were_glued_are_parted() {
-        assert_eq!(
-            part_sentences("in a web browser.We present it."),
-            "in a web browser. We present it."
-        );
-        for name in [
-            "call java.lang.String now",
-            "System.Out is",
-            "see example.Com/x",
-            "e.g.The",
-            "v1.Two x",
-        ] {
-            assert_eq!(part_sentences(name), name);
-        }
     }
 
     #[test]

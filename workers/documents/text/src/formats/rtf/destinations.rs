@@ -88,6 +88,8 @@ impl Reader<'_> {
                 }
                 return true;
             }
+            // Styles of characters are starred, wherever they stand.
+            "cs" | "ds" | "ts" => return false,
             _ if starred || PASSED_OVER.contains(&name) => Purpose::Skipped,
             _ => return false,
         };
