@@ -231,5 +231,5 @@ impl Reader<'_> {
 /// Written from 0; 9 is text.
 fn outline_of(number: Option<i32>) -> Option<u8> {
     let level = u8::try_from(number?).ok()?;
-    (level < 9).then_some(level + 1)
+    (level < 9).then(|| level + 1)
 }
