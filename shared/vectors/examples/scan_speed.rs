@@ -99,6 +99,7 @@ fn entry(number: usize, embedding: Embedding) -> Entry {
         file_name: String::new(),
         file_type: String::new(),
         page_number: None,
+        page_end: None,
         section: None,
         word_count: 100,
         tags: Vec::new(),

@@ -28,6 +28,8 @@ pub struct Entry {
     pub file_type: String,
     /// The page on which the chunk begins.
     pub page_number: Option<u32>,
+    /// The page on which it ends, if that is another one.
+    pub page_end: Option<u32>,
     /// The heading under which it stands.
     pub section: Option<String>,
     /// Words in the text.
@@ -53,6 +55,7 @@ pub struct Hit {
     pub file_name: String,
     pub file_type: String,
     pub page_number: Option<u32>,
+    pub page_end: Option<u32>,
     pub section: Option<String>,
     pub word_count: u32,
     pub tags: Vec<String>,

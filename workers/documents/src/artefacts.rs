@@ -56,6 +56,9 @@ pub struct ChunkMetadata {
     /// The page on which it begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub page_number: Option<u32>,
+    /// The page on which it ends, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub page_end: Option<u32>,
     /// The heading under which it stands.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub section: Option<String>,

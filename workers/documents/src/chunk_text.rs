@@ -165,19 +165,25 @@ impl CurrentText {
     }
 }
 
-fn chunk_file(document: &Document, generation: &str, layout: &Layout, chunk: Chunk) -> ChunkFile {
+fn chunk_file(
+    document: &Document,
+    generation: &str,
+    layout: &Layout,
+    chunk: Chunk<'_>,
+) -> ChunkFile {
     let name = format!("{document}/{generation}/{}", chunk.index);
     ChunkFile {
         chunk_id: Uuid::new_v5(&CHUNKS, name.as_bytes()).to_string(),
         document_id: document.id.as_str().to_owned(),
         user_id: document.user.as_str().to_owned(),
         chunk_index: chunk.index,
-        content: chunk.content,
+        content: chunk.content.to_owned(),
         start_position: chunk.start,
         end_position: chunk.end,
         metadata: ChunkMetadata {
             page_number: chunk.page,
-            section: chunk.section,
+            page_end: chunk.page_end.filter(|_| chunk.page_end != chunk.page),
+            section: chunk.section.map(str::to_owned),
             word_count: chunk.word_count,
             char_count: chunk.char_count,
         },

@@ -166,6 +166,7 @@ async fn entries(
             file_name: file_name.clone(),
             file_type: file_type.clone(),
             page_number: chunk.metadata.page_number,
+            page_end: chunk.metadata.page_end,
             section: chunk.metadata.section.clone(),
             word_count: chunk.metadata.word_count,
             tags: tags.clone(),

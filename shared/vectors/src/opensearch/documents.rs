@@ -42,6 +42,7 @@ pub(super) fn definition(model: &ModelId, dimensions: usize, engine: Engine) -> 
                         "fileName": {"type": "keyword"},
                         "fileType": {"type": "keyword"},
                         "pageNumber": {"type": "integer"},
+                        "pageEnd": {"type": "integer"},
                         "section": {"type": "text"},
                         "wordCount": {"type": "integer"},
                         "tags": {"type": "keyword"},
@@ -141,6 +142,8 @@ struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     page_number: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    page_end: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     section: Option<String>,
     word_count: u32,
     tags: Vec<String>,
@@ -160,6 +163,7 @@ pub(super) fn document(entry: &Entry) -> serde_json::Result<String> {
             file_name: entry.file_name.clone(),
             file_type: entry.file_type.clone(),
             page_number: entry.page_number,
+            page_end: entry.page_end,
             section: entry.section.clone(),
             word_count: entry.word_count,
             tags: entry.tags.clone(),
@@ -196,6 +200,7 @@ fn hit(found: &mut Value) -> serde_json::Result<Hit> {
         file_name: source.metadata.file_name,
         file_type: source.metadata.file_type,
         page_number: source.metadata.page_number,
+        page_end: source.metadata.page_end,
         section: source.metadata.section,
         word_count: source.metadata.word_count,
         tags: source.metadata.tags,

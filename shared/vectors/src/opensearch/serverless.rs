@@ -183,6 +183,7 @@ mod tests {
             file_name: String::new(),
             file_type: String::new(),
             page_number: None,
+            page_end: None,
             section: None,
             word_count: 0,
             tags: Vec::new(),

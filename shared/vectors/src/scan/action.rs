@@ -38,6 +38,9 @@ struct PutLine {
     file_name: String,
     file_type: String,
     page_number: Option<u32>,
+    // Logs from before it was known do not have it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    page_end: Option<u32>,
     section: Option<String>,
     word_count: u32,
     tags: Vec<String>,
@@ -111,6 +114,7 @@ fn put_line(entry: &Entry) -> PutLine {
         file_name: entry.file_name.clone(),
         file_type: entry.file_type.clone(),
         page_number: entry.page_number,
+        page_end: entry.page_end,
         section: entry.section.clone(),
         word_count: entry.word_count,
         tags: entry.tags.clone(),
@@ -131,6 +135,7 @@ impl PutLine {
             file_name: self.file_name,
             file_type: self.file_type,
             page_number: self.page_number,
+            page_end: self.page_end,
             section: self.section,
             word_count: self.word_count,
             tags: self.tags,

@@ -78,7 +78,10 @@ fn measure(path: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn chunk_all(extraction: &Extraction, settings: &ChunkSettings) -> Vec<millrace_text::Chunk> {
+fn chunk_all<'a>(
+    extraction: &'a Extraction,
+    settings: &ChunkSettings,
+) -> Vec<millrace_text::Chunk<'a>> {
     chunk(
         &extraction.text,
         &extraction.pages,

@@ -137,9 +137,10 @@ impl From<ChunkSettings> for UncheckedSettings {
     }
 }
 
-/// A part of the text: exactly the characters from `start` to `end`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chunk {
+/// A part of the text: exactly the characters from `start` to `end`. It borrows from the text and
+/// the sections that it was cut from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chunk<'a> {
     /// Counted from 0.
     pub index: u32,
     /// The position of the first character.
@@ -151,13 +152,13 @@ pub struct Chunk {
     /// The page on which it ends: another one only if a sentence goes on there.
     pub page_end: Option<u32>,
     /// The heading above it.
-    pub section: Option<String>,
-    /// Words, counted as in [`crate::Extraction`].
+    pub section: Option<&'a str>,
+    /// Words in the content, counted as in [`crate::Extraction`].
     pub word_count: u32,
     /// Characters: `end - start`.
     pub char_count: u32,
     /// The text itself, without white space at its ends.
-    pub content: String,
+    pub content: &'a str,
 }
 
 /// Cuts a text into chunks.
@@ -165,12 +166,12 @@ pub struct Chunk {
 /// `pages` and `sections` are those of the [`crate::Extraction`]; both are in order and may be
 /// empty. The same input gives the same chunks. Every character that is not white space is in
 /// at least one of them.
-pub fn chunk(
-    text: &str,
+pub fn chunk<'a>(
+    text: &'a str,
     pages: &[Page],
-    sections: &[Section],
+    sections: &'a [Section],
     settings: &ChunkSettings,
-) -> Vec<Chunk> {
+) -> Vec<Chunk<'a>> {
     let pieces = pieces::cut(text, pages, sections, settings.max_tokens * QUARTERS);
     let mut packed = Vec::new();
     let mut rest = pieces.as_slice();
@@ -183,11 +184,10 @@ pub fn chunk(
         pack_region(region, settings, &mut packed);
         rest = others;
     }
-    let word_starts = word_starts(text);
     let chunks = packed
         .into_iter()
         .zip(0..)
-        .map(|(pieces, index)| finish(text, pieces, index, pages, sections, &word_starts));
+        .map(|(pieces, index)| finish(text, pieces, index, pages, sections));
     chunks.collect()
 }
 
@@ -207,10 +207,10 @@ fn pack_region<'p>(region: &'p [Piece], settings: &ChunkSettings, packed: &mut V
         let mut size = span_size(&region[first..=start]);
         // A region of 410 tokens should become 205 and 205 rather than 400 and 10.
         let goal = left.div_ceil(left.div_ceil(target).max(1));
-        let mut new = region[start].quarters;
+        let mut new = region[start].quarters();
         let mut end = start + 1;
         while let Some(next) = region.get(end) {
-            let more = next.gap + next.quarters;
+            let more = next.gap() + next.quarters();
             // Stop where that comes closer to the goal than going on would.
             if size + more > maximum || new + more / 2 > goal {
                 break;
@@ -220,7 +220,7 @@ fn pack_region<'p>(region: &'p [Piece], settings: &ChunkSettings, packed: &mut V
             end += 1;
         }
         packed.push(&region[first..end]);
-        left = left.saturating_sub(new + region.get(end).map_or(0, |piece| piece.gap));
+        left = left.saturating_sub(new + region.get(end).map_or(0, Piece::gap));
         previous_start = start;
         start = end;
     }
@@ -228,8 +228,11 @@ fn pack_region<'p>(region: &'p [Piece], settings: &ChunkSettings, packed: &mut V
 
 /// The size of pieces that follow each other, with the white space between them.
 fn span_size(pieces: &[Piece]) -> Quarters {
-    let all: Quarters = pieces.iter().map(|piece| piece.gap + piece.quarters).sum();
-    all - pieces.first().map_or(0, |piece| piece.gap)
+    let all: Quarters = pieces
+        .iter()
+        .map(|piece| piece.gap() + piece.quarters())
+        .sum();
+    all - pieces.first().map_or(0, Piece::gap)
 }
 
 /// Where a chunk begins that repeats the last whole pieces of the one before it, of those that
@@ -242,21 +245,27 @@ fn start_with_overlap(
 ) -> usize {
     let allowed = settings.overlap_tokens * QUARTERS;
     let mut first = start;
+    let mut repeated = 0;
     // Repeating all of the former chunk would say nothing new.
-    while first > previous_start + 1 && span_size(&region[first - 1..start]) <= allowed {
+    while first > previous_start + 1 {
+        let before = &region[first - 1];
+        repeated += before.quarters();
+        if repeated > allowed {
+            break;
+        }
+        repeated += before.gap();
         first -= 1;
     }
     first
 }
 
-fn finish(
-    text: &str,
+fn finish<'a>(
+    text: &'a str,
     pieces: &[Piece],
     index: u32,
     pages: &[Page],
-    sections: &[Section],
-    word_starts: &[usize],
-) -> Chunk {
+    sections: &'a [Section],
+) -> Chunk<'a> {
     let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
         // Never happens: packing pushes no empty slice.
         return Chunk {
@@ -268,13 +277,11 @@ fn finish(
             section: None,
             word_count: 0,
             char_count: 0,
-            content: String::new(),
+            content: "",
         };
     };
-    let content = &text[first.bytes.start..last.bytes.end];
-    let words = word_starts.partition_point(|&word| word < last.bytes.end)
-        - word_starts.partition_point(|&word| word < first.bytes.start);
-    let (start, end) = (first.characters.start, last.characters.end);
+    let content = &text[first.bytes().start..last.bytes().end];
+    let (start, end) = (first.characters().start, last.characters().end);
     Chunk {
         index,
         start,
@@ -283,11 +290,11 @@ fn finish(
         page_end: page_at(pages, end.saturating_sub(1)),
         section: first
             .section
-            .and_then(|index| sections.get(index))
-            .map(|s| s.title.clone()),
-        word_count: u32::try_from(words).unwrap_or(u32::MAX),
+            .and_then(|index| sections.get(index as usize))
+            .map(|section| section.title.as_str()),
+        word_count: u32::try_from(words::count(content)).unwrap_or(u32::MAX),
         char_count: u32::try_from(end - start).unwrap_or(u32::MAX),
-        content: content.to_owned(),
+        content,
     }
 }
 
@@ -297,12 +304,6 @@ fn page_at(pages: &[Page], position: usize) -> Option<u32> {
     // Empty pages begin where the page before them ends: not there.
     let with_text = pages[..begun].iter().rev().find(|page| page.end > position);
     with_text.or(pages[..begun].last()).map(|page| page.number)
-}
-
-fn word_starts(text: &str) -> Vec<usize> {
-    let mut starts = Vec::with_capacity(text.len() / 6);
-    words::for_each_word(text, |offset, _| starts.push(offset));
-    starts
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ pub struct Extraction {
     /// BCP 47: `en`, `zh-TW`, `zh-CN`, `ko` and others; `zh` where no character tells which;
     /// none when unknown.
     pub language: Option<String>,
-    /// Words by Unicode's rules (UAX 29); Chinese and Japanese by dictionary.
+    /// Words by Unicode's rules (UAX 29); of Chinese and Japanese each character, as word
+    /// processors count.
     pub word_count: u64,
     /// Up to ten words of the document, the most characteristic first.
     pub keywords: Vec<String>,
@@ -187,7 +188,8 @@ fn finish(format: Format, draft: Draft) -> Result<Extraction, ExtractError> {
         return Err(ExtractError::NoText);
     }
     let language = language::detect(&draft.text);
-    let (word_count, mut keywords) = words::count_and_rank(&draft.text);
+    let word_count = words::count(&draft.text);
+    let mut keywords = words::rank(&draft.text);
     // What is longer is a key, a picture in letters, or there to fill somebody's list.
     keywords.retain(|word| word.len() <= LONGEST_KEYWORD);
     let title = draft.title.or_else(|| {

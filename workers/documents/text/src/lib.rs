@@ -22,6 +22,7 @@ mod extraction;
 mod formats;
 mod language;
 mod limits;
+mod sentences;
 mod sniff;
 mod tokens;
 mod words;

@@ -18,6 +18,8 @@ pub(crate) struct Found {
     document_id: String,
     pub(crate) file_name: String,
     page_number: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_end: Option<u32>,
     section: Option<String>,
     chunk_index: u32,
     content: String,
@@ -30,6 +32,7 @@ impl From<Hit> for Found {
             document_id: hit.document_id,
             file_name: hit.file_name,
             page_number: hit.page_number,
+            page_end: hit.page_end,
             section: hit.section,
             chunk_index: hit.chunk_index,
             content: hit.content,
@@ -40,10 +43,11 @@ impl From<Hit> for Found {
 impl Found {
     /// `0.512  mill.pdf, page 2, "The wheel": The wheel turns …`
     pub(crate) fn sentence(&self, characters: usize) -> String {
-        let page = self
-            .page_number
-            .map(|page| format!(", page {page}"))
-            .unwrap_or_default();
+        let page = match (self.page_number, self.page_end) {
+            (Some(page), Some(end)) => format!(", pages {page}–{end}"),
+            (Some(page), None) => format!(", page {page}"),
+            _ => String::new(),
+        };
         let section = self
             .section
             .as_ref()

@@ -52,13 +52,15 @@ pub(crate) async fn run(asked: Show) -> Result<Ended, Error> {
     }
     line("chunks:");
     for chunk in shown["chunks"].as_array().into_iter().flatten() {
-        let place = chunk["metadata"]["pageNumber"]
-            .as_u64()
-            .map(|page| format!("page {page}"))
-            .unwrap_or_default();
+        let page = |name: &str| chunk["metadata"][name].as_u64();
+        let place = match (page("pageNumber"), page("pageEnd")) {
+            (Some(page), Some(end)) => format!("page {page}–{end}"),
+            (Some(page), None) => format!("page {page}"),
+            _ => String::new(),
+        };
         let section = chunk["metadata"]["section"].as_str().unwrap_or_default();
         line(&format!(
-            "  {:>4}  {:>7}–{:<7} {place:8} {}",
+            "  {:>4}  {:>7}–{:<7} {place:10} {}",
             chunk["chunkIndex"],
             chunk["startPosition"],
             chunk["endPosition"],

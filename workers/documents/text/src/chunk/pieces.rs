@@ -2,36 +2,64 @@
 
 use std::ops::Range;
 
-use icu_segmenter::options::SentenceBreakInvariantOptions;
-use icu_segmenter::{SentenceSegmenter, WordSegmenter};
+use icu_segmenter::WordSegmenter;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::extraction::{Page, Section};
-use crate::tokens::{Quarters, quarters_of};
-use crate::wrap;
+use crate::sentences::{self, Rules};
+use crate::tokens::{Quarters, Size};
 
 /// What is packed whole: a sentence, or a part of one that is too long.
+///
+/// A book has a hundred thousand of them, so they are kept small: no piece has more than four
+/// billion bytes, and there are no more pages and sections than that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// Without white space at its ends.
-    pub(super) bytes: Range<usize>,
-    pub(super) characters: Range<usize>,
-    pub(super) quarters: Quarters,
+    /// The first byte, and how many there are, without white space at its ends.
+    byte: usize,
+    bytes: u32,
+    /// The position of the first character, and how many there are.
+    character: usize,
+    characters: u32,
+    quarters: u32,
     /// The size of the white space between the piece before and this one.
-    pub(super) gap: Quarters,
+    gap: u32,
     /// The index of its page in the list of pages.
-    pub(super) page: usize,
+    page: u32,
     /// The index of its section in the list of sections.
-    pub(super) section: Option<usize>,
+    pub(super) section: Option<u32>,
     /// Counts up at each section that has text of its own.
-    group: usize,
+    group: u32,
 }
 
 impl Piece {
     /// Chunks are packed within a region only.
-    pub(super) fn region(&self) -> (usize, usize) {
+    pub(super) fn region(&self) -> (u32, u32) {
         (self.page, self.group)
     }
+
+    /// Its place in bytes.
+    pub(super) fn bytes(&self) -> Range<usize> {
+        self.byte..self.byte + self.bytes as usize
+    }
+
+    /// Its place in characters.
+    pub(super) fn characters(&self) -> Range<usize> {
+        self.character..self.character + self.characters as usize
+    }
+
+    pub(super) fn quarters(&self) -> Quarters {
+        self.quarters as Quarters
+    }
+
+    pub(super) fn gap(&self) -> Quarters {
+        self.gap as Quarters
+    }
+}
+
+/// What is kept of a number that is smaller in any text that fits memory.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Cuts the text; no piece is larger than `maximum`.
@@ -50,35 +78,12 @@ pub(super) fn cut(
         pieces: Vec::new(),
     };
     let mut sentence_start = 0;
-    for end in sentence_ends(text) {
-        cutter.take(sentence_start..end);
-        sentence_start = end;
+    for sentence in sentences::of(text, Rules::Tailored) {
+        cutter.take(sentence_start..sentence.end, sentence.size);
+        sentence_start = sentence.end;
     }
-    cutter.take(sentence_start..text.len());
     join_lonely_headings(&mut cutter.pieces);
     cutter.pieces
-}
-
-/// Byte offsets at which a sentence ends, in order.
-///
-/// UAX 29 ends a sentence at every line end. Lines of a paragraph that was wrapped end in the
-/// middle of one: such an end is left out.
-fn sentence_ends(text: &str) -> impl Iterator<Item = usize> {
-    let segmenter = SentenceSegmenter::new(SentenceBreakInvariantOptions::default());
-    segmenter
-        .segment_str(text)
-        .filter(move |&end| end > 0 && !goes_on(text, end))
-}
-
-/// Whether a line end in `text` before `end` is in the middle of a sentence: the line before it
-/// does not end as sentences do, and the next begins with a small letter.
-fn goes_on(text: &str, end: usize) -> bool {
-    let before = &text[..end];
-    if !before.ends_with('\n') || before.ends_with("\n\n") {
-        return false;
-    }
-    let begins_small = text[end..].starts_with(|c: char| c.is_lowercase());
-    begins_small && !wrap::ends_sentence(before)
 }
 
 /// Where in the document the walk has come to.
@@ -142,20 +147,13 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     /// Takes the next sentence, with the white space behind it.
-    fn take(&mut self, sentence: Range<usize>) {
-        if sentence.is_empty() {
-            return;
-        }
+    fn take(&mut self, sentence: Range<usize>, size: Size) {
         let all = &self.text[sentence.clone()];
-        let quarters = size_of(all);
-        let characters = self.position..self.position + all.chars().count();
+        let end = self.position + size.characters;
         self.place.advance(self.position + leading_spaces(all));
-        let crosses = self
-            .place
-            .next_section()
-            .is_some_and(|start| start < characters.end);
-        if quarters <= self.maximum && !crosses {
-            self.push(sentence, characters.end, quarters);
+        let crosses = self.place.next_section().is_some_and(|start| start < end);
+        if size.quarters <= self.maximum && !crosses {
+            self.push(sentence, end, size.quarters);
             return;
         }
         self.take_parts(sentence);
@@ -192,34 +190,45 @@ impl Cutter<'_> {
     /// Adds a piece that begins where the walk is and ends before the character `end`.
     fn push(&mut self, bytes: Range<usize>, end: usize, quarters: Quarters) {
         let all = &self.text[bytes.clone()];
-        let trimmed = all.trim();
-        if trimmed.is_empty() {
+        let behind = all.trim_start();
+        if behind.is_empty() {
             self.gap += quarters;
         } else {
-            let (before, after) = (all.len() - all.trim_start().len(), all.trim_end().len());
-            let start_byte = bytes.start + before;
-            let (leading, trailing) = (&all[..before], &all[after..]);
-            let start = self.position + leading.chars().count();
+            let trimmed = behind.trim_end();
+            let (before, after) = (all.len() - behind.len(), behind.len() - trimmed.len());
+            let leading = Size::of(&all[..before]);
+            let trailing = Size::of(&all[all.len() - after..]);
+            let character = self.position + leading.characters;
             self.pieces.push(Piece {
-                bytes: start_byte..start_byte + trimmed.len(),
-                characters: start..end - trailing.chars().count(),
-                quarters: quarters - size_of(leading) - size_of(trailing),
-                gap: self.gap + size_of(leading),
-                page: self.place.page,
-                section: self.place.section,
-                group: self.place.group,
+                byte: bytes.start + before,
+                bytes: narrow(trimmed.len()),
+                character,
+                characters: narrow(end - trailing.characters - character),
+                quarters: narrow(quarters - leading.quarters - trailing.quarters),
+                gap: narrow(self.gap + leading.quarters),
+                page: narrow(self.place.page),
+                section: self.place.section.map(narrow),
+                group: narrow(self.place.group),
             });
-            self.gap = size_of(trailing);
+            self.gap = trailing.quarters;
         }
         self.position = end;
     }
 }
 
 fn size_of(text: &str) -> Quarters {
-    text.chars().map(quarters_of).sum()
+    Size::of(text).quarters
 }
 
 fn leading_spaces(text: &str) -> usize {
+    // Most sentences begin with what is no white space whatever follows it.
+    if text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_graphic())
+    {
+        return 0;
+    }
     text.chars()
         .take_while(|character| character.is_whitespace())
         .count()

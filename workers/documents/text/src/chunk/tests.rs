@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::estimate_tokens;
+use crate::sentences::{self, Rules};
 
 fn settings(target: usize, maximum: usize, overlap: usize) -> ChunkSettings {
     ChunkSettings::try_new(target, maximum, overlap).unwrap()
@@ -17,8 +18,8 @@ fn section(title: &str, start: usize) -> Section {
     }
 }
 
-fn contents(chunks: &[Chunk]) -> Vec<&str> {
-    chunks.iter().map(|chunk| chunk.content.as_str()).collect()
+fn contents<'a>(chunks: &[Chunk<'a>]) -> Vec<&'a str> {
+    chunks.iter().map(|chunk| chunk.content).collect()
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_short_text_is_one_chunk() {
             section: None,
             word_count: 4,
             char_count: 26,
-            content: "One sentence. Another one.".to_owned(),
+            content: "One sentence. Another one.",
         }]
     );
     assert!(chunk(" \n\t", &[], &[], &ChunkSettings::default()).is_empty());
@@ -92,7 +93,8 @@ fn overlap_is_whole_sentences() {
     let sentences: Vec<String> = (10..30)
         .map(|n| format!("Sentence number {n} is here."))
         .collect();
-    let chunks = chunk(&sentences.join(" "), &[], &[], &settings(30, 40, 10));
+    let text = sentences.join(" ");
+    let chunks = chunk(&text, &[], &[], &settings(30, 40, 10));
     assert!(chunks.len() > 2);
     for pair in chunks.windows(2) {
         assert!(
@@ -119,8 +121,8 @@ fn chunks_end_at_sections_and_lonely_headings_move_on() {
         contents(&chunks),
         ["Book\n\nFirst\n\nText of one.", "Second\n\nText of two."]
     );
-    assert_eq!(chunks[0].section.as_deref(), Some("First"));
-    assert_eq!(chunks[1].section.as_deref(), Some("Second"));
+    assert_eq!(chunks[0].section, Some("First"));
+    assert_eq!(chunks[1].section, Some("Second"));
 }
 
 #[test]
@@ -258,20 +260,69 @@ fn check(text: &str, pages: &[Page], sections: &[Section], settings: &ChunkSetti
         assert_eq!(chunk.char_count as usize, chunk.end - chunk.start);
         assert!(!chunk.content.is_empty() && chunk.content.trim() == chunk.content);
         assert!(
-            estimate_tokens(&chunk.content) <= settings.max_tokens(),
+            estimate_tokens(chunk.content) <= settings.max_tokens(),
             "{:?}",
             chunk.content
+        );
+        assert_eq!(u64::from(chunk.word_count), words::count(chunk.content));
+        let holds = |number: Option<u32>, position: usize| {
+            let page = pages.iter().find(|page| Some(page.number) == number);
+            page.is_some_and(|page| page.start <= position && position < page.end)
+        };
+        assert!(
+            pages.is_empty()
+                || holds(chunk.page, chunk.start) && holds(chunk.page_end, chunk.end - 1)
         );
         covered[chunk.start..chunk.end].fill(true);
     }
     for pair in chunks.windows(2) {
         assert!(pair[0].start < pair[1].start && pair[0].end < pair[1].end);
+        let shared: String = characters[pair[1].start.min(pair[0].end)..pair[0].end]
+            .iter()
+            .collect();
+        assert!(
+            estimate_tokens(&shared) <= settings.overlap_tokens(),
+            "{shared:?}"
+        );
     }
+    check_sentences(text, sections, settings, &chunks);
     for (position, character) in characters.iter().enumerate() {
         assert!(
             covered[position] || character.is_whitespace(),
             "lost {character:?} at {position}"
         );
+    }
+}
+
+/// No chunk begins or ends within a sentence that fits a chunk and has no heading in it.
+fn check_sentences(
+    text: &str,
+    sections: &[Section],
+    settings: &ChunkSettings,
+    chunks: &[Chunk<'_>],
+) {
+    let (mut byte, mut position) = (0, 0);
+    for sentence in sentences::of(text, Rules::Tailored) {
+        let all = &text[byte..sentence.end];
+        let start = position + (all.chars().count() - all.trim_start().chars().count());
+        byte = sentence.end;
+        position += all.chars().count();
+        let end = start + all.trim().chars().count();
+        let fits = estimate_tokens(all) <= settings.max_tokens();
+        let is_whole = !sections
+            .iter()
+            .any(|section| start < section.start && section.start < position);
+        if !fits || !is_whole {
+            continue;
+        }
+        for chunk in chunks {
+            let within = |place: usize| start < place && place < end;
+            assert!(
+                !within(chunk.start) && !within(chunk.end),
+                "{all:?} is cut: {:?}",
+                chunk.content
+            );
+        }
     }
 }
 
@@ -284,6 +335,8 @@ fn any_text() -> impl Strategy<Value = String> {
         any::<Vec<char>>().prop_map(|characters| characters.into_iter().take(40).collect()),
         "[ \n\t\u{3000}]{0,80}",
         "[e\u{301}\u{200d}👩👧🇹🇼]{0,60}",
+        "[ا-ي ؟۔.،]{0,60}",
+        "[ぁ-んァ-ン漢字「」。…！]{0,60}",
         "[a-z]{0,200}",
     ];
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
