@@ -72,23 +72,27 @@ impl HashedEmbedder {
 
     /// The vector of one text. A text without a letter or digit gets a direction of its own.
     pub fn embed_one(&self, text: &str) -> Result<Embedding, Failure> {
-        let mut features = features(text);
-        features.sort_unstable();
-        let mut sums = vec![0.0_f64; DIMENSIONS];
-        for same in features.chunk_by(|left, right| left == right) {
-            let feature = same[0];
-            let weight = Kind::WEIGHTS[(feature & ((1 << Kind::BITS) - 1)) as usize]
-                * (same.len() as f64).sqrt();
-            let place = ((feature >> Kind::BITS) % DIMENSIONS as u64) as usize;
-            sums[place] += if feature >> 63 == 0 { weight } else { -weight };
-        }
-        // Features that cancel each other out to nothing are as good as none.
-        if sums.iter().all(|sum| *sum == 0.0) {
-            sums[0] = 1.0;
-        }
-        let values = sums.into_iter().map(|sum| sum as f32).collect();
-        Ok(Embedding::try_new(values, DIMENSIONS)?)
+        Ok(Embedding::try_new(numbers(text, DIMENSIONS), DIMENSIONS)?)
     }
+}
+
+/// The weights of a text's features at so many places, not all of them zero.
+pub(crate) fn numbers(text: &str, places: usize) -> Vec<f32> {
+    let mut features = features(text);
+    features.sort_unstable();
+    let mut sums = vec![0.0_f64; places];
+    for same in features.chunk_by(|left, right| left == right) {
+        let feature = same[0];
+        let weight = Kind::WEIGHTS[(feature & ((1 << Kind::BITS) - 1)) as usize]
+            * (same.len() as f64).sqrt();
+        let place = ((feature >> Kind::BITS) % places as u64) as usize;
+        sums[place] += if feature >> 63 == 0 { weight } else { -weight };
+    }
+    // Features that cancel each other out to nothing are as good as none.
+    if sums.iter().all(|sum| *sum == 0.0) {
+        sums[0] = 1.0;
+    }
+    sums.into_iter().map(|sum| sum as f32).collect()
 }
 
 impl Default for HashedEmbedder {

@@ -15,6 +15,7 @@ mod cache;
 mod disk;
 mod embedder;
 mod embedding;
+mod encoder;
 mod guarded;
 mod hash;
 mod hashed;
@@ -35,6 +36,7 @@ pub use crate::{
     disk::Durability,
     embedder::Embedder,
     embedding::{DIMENSIONS, Embedding, EmbeddingError, ModelId},
+    encoder::{Encoder, EncoderEmbedder, EncoderFolder},
     guarded::{GuardedEmbedder, GuardedIndex},
     hashed::HashedEmbedder,
     index::{Entry, Hit, VectorIndex},

@@ -1,8 +1,9 @@
 //! Which embedder and which index a function's settings name.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use millrace_cloud::{Clients, SettingError, Settings};
@@ -12,6 +13,7 @@ use thiserror::Error;
 use crate::{
     bedrock::BedrockEmbedder,
     embedder::Embedder,
+    encoder::{EncoderEmbedder, EncoderFolder},
     hashed::HashedEmbedder,
     index::VectorIndex,
     openai::OpenAiEmbedder,
@@ -31,11 +33,19 @@ pub enum SetupError {
     Vectors(#[from] Failure),
 }
 
-/// The embedder that the settings name: `local`, `bedrock:MODEL` or `openai:MODEL`.
+/// The embedder that the settings name: `local`, `encoder:FOLDER`, `encoder-alone:FOLDER`, `bedrock:MODEL` or `openai:MODEL`.
 pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedder>, SetupError> {
     let name = settings.optional("MILLRACE_EMBEDDER").unwrap_or("local");
     match name.split_once(':') {
         None if name == "local" => Ok(Arc::new(HashedEmbedder::new())),
+        Some(("encoder", folder)) => {
+            let folder = encoder_folder(Path::new(folder))?;
+            Ok(Arc::new(EncoderEmbedder::combined(folder)))
+        }
+        Some(("encoder-alone", folder)) => {
+            let folder = encoder_folder(Path::new(folder))?;
+            Ok(Arc::new(EncoderEmbedder::alone(folder)))
+        }
         Some(("bedrock", model)) => Ok(Arc::new(BedrockEmbedder::new(&clients.config, model)?)),
         Some(("openai", model)) => {
             let endpoint = settings
@@ -53,10 +63,22 @@ pub fn embedder(settings: &Settings, clients: &Clients) -> Result<Arc<dyn Embedd
         _ => Err(SettingError::Invalid {
             name: "MILLRACE_EMBEDDER",
             value: name.to_owned(),
-            expected: "local, bedrock:MODEL or openai:MODEL",
+            expected: "local, encoder:FOLDER, encoder-alone:FOLDER, bedrock:MODEL or openai:MODEL",
         }
         .into()),
     }
+}
+
+/// The encoder of a folder: one for all workers of a process, as long as one of them has it.
+fn encoder_folder(path: &Path) -> Result<Arc<EncoderFolder>, Failure> {
+    static FOUND: Mutex<BTreeMap<PathBuf, Weak<EncoderFolder>>> = Mutex::new(BTreeMap::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(folder) = found.get(path).and_then(Weak::upgrade) {
+        return Ok(folder);
+    }
+    let folder = Arc::new(EncoderFolder::find(path)?);
+    found.insert(path.to_owned(), Arc::downgrade(&folder));
+    Ok(folder)
 }
 
 /// The index of chunks that the settings name.
@@ -150,8 +172,6 @@ pub fn points_folder(folder: &Path, name: &str) -> Result<PathBuf, SettingError>
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -185,6 +205,21 @@ mod tests {
         assert_eq!(with("lucene").unwrap(), Engine::Lucene);
         assert_eq!(with("").unwrap(), Engine::Faiss);
         assert!(with("nmslib").is_err());
+    }
+
+    #[tokio::test]
+    async fn an_encoder_without_its_files_ends_the_start() {
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .build();
+        let clients = Clients::new(&config, millrace_cloud::Addressing::VirtualHost);
+        let settings = Settings::from_map(BTreeMap::new());
+        let missing = settings.with("MILLRACE_EMBEDDER", "encoder:nowhere");
+        let message = embedder(&missing, &clients).err().unwrap().to_string();
+        assert!(
+            message.contains("nowhere/sp.model; the encoder takes"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod half;
 mod lines;
 mod pages;
+mod product;
 mod slices;
 
 use self::lines::Rows;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     half::{HalfLine, halves_of},
     lines::{LANES, Line, exact, lines_for, lines_of},
     pages::prefer_large_pages,
+    product::{Factor, Strided, add_product},
     slices::{dot, dots},
 };
 
@@ -153,6 +155,36 @@ fn halves_avx512(rows: &Rows<'_, HalfLine>, query: &[Line], out: &mut [f32]) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn halves_avx2(rows: &Rows<'_, HalfLine>, query: &[Line], out: &mut [f32]) {
     rows.write(out, |row, after| half::x86::avx2(row, after, query));
+}
+
+/// Loops over numbers that are worth being compiled for the registers that there are. For that, `run` has to be `#[inline(always)]`.
+pub(crate) trait Loops {
+    /// All of it.
+    fn run(self);
+}
+
+/// Runs loops in the widest registers.
+pub(crate) fn widely(loops: impl Loops) {
+    match Registers::detected() {
+        // SAFETY: the processor has what these functions are compiled for.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx512 => unsafe { loops_avx512(loops) },
+        #[cfg(target_arch = "x86_64")]
+        Registers::Avx2 => unsafe { loops_avx2(loops) },
+        Registers::Baseline => loops.run(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn loops_avx512(loops: impl Loops) {
+    loops.run();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn loops_avx2(loops: impl Loops) {
+    loops.run();
 }
 
 #[cfg(test)]
