@@ -1,10 +1,11 @@
-//! Seconds that chunking a text takes, the fastest of many rounds: for `tests/bench/chunking`.
+//! Seconds that chunking a text takes, the fastest of many rounds, and its tokens as they are
+//! estimated: for `tests/bench/chunking`.
 //!
 //! `cargo run --release -p millrace-text --example chunking_speed -- FILE`
 
 use std::time::{Duration, Instant};
 
-use millrace_text::{ChunkSettings, chunk};
+use millrace_text::{ChunkSettings, chunk, estimate_tokens};
 
 /// Rounds are repeated for this long.
 const MEASURED: Duration = Duration::from_secs(1);
@@ -22,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fastest = fastest.min(started.elapsed());
     }
     let seconds = fastest.as_secs_f64();
-    println!("{{\"seconds\": {seconds:.9}, \"chunks\": {chunks}}}");
+    let tokens = estimate_tokens(&text);
+    println!("{{\"seconds\": {seconds:.9}, \"chunks\": {chunks}, \"tokens\": {tokens}}}");
     Ok(())
 }

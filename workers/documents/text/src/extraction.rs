@@ -189,7 +189,7 @@ fn finish(format: Format, draft: Draft) -> Result<Extraction, ExtractError> {
     }
     let language = language::detect(&draft.text);
     let word_count = words::count(&draft.text);
-    let mut keywords = words::rank(&draft.text);
+    let mut keywords = words::rank(&draft.text, language.as_deref());
     // What is longer is a key, a picture in letters, or there to fill somebody's list.
     keywords.retain(|word| word.len() <= LONGEST_KEYWORD);
     let title = draft.title.or_else(|| {

@@ -1,25 +1,55 @@
 //! Which language a text is written in.
+//!
+//! Better none than a wrong one: none is said of numbers, code, lists of names and single words of
+//! Latin letters. Chinese and Japanese are told by their characters, Korean by Hangul, languages
+//! with a script of their own by that, and the others by `whatlang`, which compares groups of
+//! three letters, where that is sure enough.
 
-use encoding_rs::{BIG5, EncoderResult, Encoding, GBK};
+mod common;
+mod forms;
+
 use whatlang::Lang;
 
 use crate::wrap::is_unspaced;
+pub(crate) use common::is_common;
+use forms::FORMS;
 
 /// So many characters tell the language as well as the whole text.
-const SAMPLE_CHARACTERS: usize = 20_000;
+const SAMPLE_CHARACTERS: usize = 4_000;
 /// One ideograph or syllable block says as much as this many letters of an alphabet.
 const LETTERS_PER_IDEOGRAPH: usize = 3;
-/// Letters below which an alphabet's language is a guess.
-const FEWEST_LETTERS: usize = 12;
+/// Letters of Latin and words below which nothing is said of them.
+const FEWEST_LATIN: (usize, usize) = (24, 4);
+/// The same of Cyrillic and Arabic, unless there are letters that tell.
+const FEWEST_OTHERS: (usize, usize) = (8, 2);
 
+/// What a sample consists of.
 #[derive(Debug, Default)]
 struct Scripts {
     hangul: usize,
     kana: usize,
     han: usize,
-    letters: usize,
-    traditional: usize,
-    simplified: usize,
+    /// Ideographs that only one of the sets has that Taiwan, China and Japan made.
+    only_traditional: usize,
+    only_simplified: usize,
+    only_japanese: usize,
+    /// Ideographs that each set lacks.
+    not_traditional: usize,
+    not_simplified: usize,
+    not_japanese: usize,
+    latin: usize,
+    cyrillic: usize,
+    arabic: usize,
+    hebrew: usize,
+    greek: usize,
+    other: usize,
+    words: usize,
+}
+
+impl Scripts {
+    fn letters(&self) -> usize {
+        self.latin + self.cyrillic + self.arabic + self.hebrew + self.greek + self.other
+    }
 }
 
 /// The language as a BCP 47 tag, or none when it is not clear.
@@ -31,84 +61,227 @@ pub(crate) fn detect(text: &str) -> Option<String> {
     let sample = &text[..sample_end];
     let scripts = count(sample);
     let east_asian = scripts.hangul + scripts.kana + scripts.han;
-    if east_asian > 0 && east_asian * LETTERS_PER_IDEOGRAPH >= scripts.letters {
-        return Some(east_asian_language(&scripts).to_owned());
-    }
-    if scripts.letters < FEWEST_LETTERS {
-        return None;
-    }
-    let guess = whatlang::detect(sample)?;
-    if !guess.is_reliable() && guess.confidence() < 0.5 {
-        return None;
-    }
-    tag_of(guess.lang()).map(str::to_owned)
+    let letters = scripts.letters();
+    let tag = if east_asian > 0 && east_asian * LETTERS_PER_IDEOGRAPH >= letters {
+        Some(east_asian_language(&scripts))
+    } else {
+        alphabet_language(sample, &scripts)
+    };
+    tag.map(str::to_owned)
 }
 
 fn count(sample: &str) -> Scripts {
     let mut scripts = Scripts::default();
+    let mut in_word = false;
     for character in sample.chars() {
+        let is_letter = character.is_alphabetic();
+        if is_letter && !in_word {
+            scripts.words += 1;
+        }
+        in_word =
+            is_letter || (in_word && matches!(character, '\'' | '’' | '-' | '\u{300}'..='\u{36f}'));
         match character {
+            'a'..='z' | 'A'..='Z' => scripts.latin += 1,
             '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7a3}' => {
                 scripts.hangul += 1;
             }
-            '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' => scripts.kana += 1,
-            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}' => {
-                scripts.han += 1;
-                match form_of(character) {
-                    Form::Traditional => scripts.traditional += 1,
-                    Form::Simplified => scripts.simplified += 1,
-                    Form::Either => {}
-                }
+            '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{ff66}'..='\u{ff9d}' => {
+                scripts.kana += 1;
             }
-            other if other.is_alphabetic() && !is_unspaced(other) => scripts.letters += 1,
-            _ => {}
+            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}' => {
+                scripts.count_ideograph(character);
+            }
+            _ if !is_letter || is_unspaced(character) => {}
+            '\u{aa}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => scripts.latin += 1,
+            '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => scripts.greek += 1,
+            '\u{400}'..='\u{52f}' => scripts.cyrillic += 1,
+            '\u{590}'..='\u{5ff}' => scripts.hebrew += 1,
+            '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{fb50}'..='\u{fefc}' => {
+                scripts.arabic += 1;
+            }
+            _ => scripts.other += 1,
         }
     }
     scripts
 }
 
+impl Scripts {
+    fn count_ideograph(&mut self, character: char) {
+        self.han += 1;
+        let (traditional, simplified, japanese) = FORMS.of(character);
+        self.not_traditional += usize::from(!traditional);
+        self.not_simplified += usize::from(!simplified);
+        self.not_japanese += usize::from(!japanese);
+        match (traditional, simplified, japanese) {
+            (true, false, _) => self.only_traditional += 1,
+            (false, true, _) => self.only_simplified += 1,
+            (false, false, true) => self.only_japanese += 1,
+            _ => {}
+        }
+    }
+}
+
 fn east_asian_language(scripts: &Scripts) -> &'static str {
-    // Korean may be written with many ideographs, Japanese always has kana among them.
-    if scripts.hangul * 2 >= scripts.han + scripts.kana {
+    // Korean may be written with many ideographs, Japanese nearly always has kana among them.
+    if scripts.hangul * 6 >= scripts.han + scripts.kana {
         return "ko";
     }
-    if scripts.kana * 10 >= scripts.han {
+    if scripts.kana * 12 >= scripts.han || is_japanese_without_kana(scripts) {
         return "ja";
     }
-    match scripts.traditional.cmp(&scripts.simplified) {
+    match scripts.only_traditional.cmp(&scripts.only_simplified) {
         std::cmp::Ordering::Greater => "zh-TW",
         std::cmp::Ordering::Less => "zh-CN",
         std::cmp::Ordering::Equal => "zh",
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Form {
-    Traditional,
-    Simplified,
-    Either,
-}
-
-/// The national character sets are the table: Big5 was made for traditional characters and
-/// GB 2312 for simplified ones, so a character that only one of them has tells them apart.
-fn form_of(character: char) -> Form {
-    let big5 = double_byte(BIG5, character).is_some();
-    let gb2312 = double_byte(GBK, character)
-        .is_some_and(|[lead, trail]| (0xb0..=0xf7).contains(&lead) && trail >= 0xa1);
-    match (big5, gb2312) {
-        (true, false) => Form::Traditional,
-        (false, true) => Form::Simplified,
-        _ => Form::Either,
+/// Names and headings: some of the characters were simplified in Japan alone, or some are in the
+/// old form and some in one that Japan and China share, so that no Chinese set has them all.
+fn is_japanese_without_kana(scripts: &Scripts) -> bool {
+    if scripts.not_japanese > 0 {
+        return false;
     }
+    scripts.only_japanese > 0 || (scripts.only_traditional > 0 && scripts.only_simplified > 0)
 }
 
-fn double_byte(encoding: &'static Encoding, character: char) -> Option<[u8; 2]> {
-    let mut utf8 = [0; 4];
-    let mut bytes = [0; 8];
-    let mut encoder = encoding.new_encoder();
-    let text = character.encode_utf8(&mut utf8);
-    let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut bytes, true);
-    (result == EncoderResult::InputEmpty && written == 2).then(|| [bytes[0], bytes[1]])
+/// Languages that are written with letters.
+fn alphabet_language(sample: &str, scripts: &Scripts) -> Option<&'static str> {
+    let letters = scripts.letters();
+    // Nine in ten are of one script, or the text is mixed.
+    let is_mostly = |script: usize| script * 10 >= letters * 9;
+    if letters < 2 {
+        return None;
+    }
+    if is_mostly(scripts.greek) {
+        return Some("el");
+    }
+    if is_mostly(scripts.other) {
+        return guess(sample, false);
+    }
+    let enough = |(fewest_letters, fewest_words): (usize, usize)| {
+        letters >= fewest_letters && scripts.words >= fewest_words
+    };
+    if is_mostly(scripts.hebrew) {
+        let is_long = letters >= 100;
+        return if is_long {
+            guess(sample, true).or(Some("he"))
+        } else {
+            Some("he")
+        };
+    }
+    if scripts.arabic * 2 > letters {
+        return arabic_script(sample, enough((40, 6)));
+    }
+    if scripts.cyrillic * 2 > letters {
+        return cyrillic_script(sample, enough(FEWEST_OTHERS), enough((40, 6)));
+    }
+    // Code has as many signs as words.
+    // A long text may begin with its contents.
+    let is_short = letters < 400;
+    if !enough(FEWEST_LATIN) || looks_like_code(sample) || is_short && looks_like_names(sample) {
+        return None;
+    }
+    guess(sample, true).or_else(|| common::vote(sample))
+}
+
+/// What `whatlang` says when it is sure.
+fn guess(sample: &str, must_be_reliable: bool) -> Option<&'static str> {
+    let guess = whatlang::detect(sample)?;
+    if must_be_reliable && !guess.is_reliable() && guess.confidence() < 0.5 {
+        return None;
+    }
+    tag_of(guess.lang())
+}
+
+/// Letters that only Urdu or only Persian have, beside those of Arabic.
+fn arabic_script(sample: &str, is_long: bool) -> Option<&'static str> {
+    if is_long {
+        return guess(sample, true);
+    }
+    let has = |letters: &str| sample.chars().any(|character| letters.contains(character));
+    if has("ٹڈڑںےھہۓ") {
+        return Some("ur");
+    }
+    if has("پچژگکی") {
+        return Some("fa");
+    }
+    // Letters that Persian and Urdu write otherwise or not at all, and the Arabic article.
+    let is_arabic = has("ةىكيأإؤئ") || sample.split_whitespace().any(|word| word.starts_with("ال"));
+    is_arabic.then_some("ar")
+}
+
+fn cyrillic_script(sample: &str, is_enough: bool, is_long: bool) -> Option<&'static str> {
+    if is_long {
+        return guess(sample, true);
+    }
+    let has = |letters: &str| {
+        let small = |character: char| character.to_lowercase().next().unwrap_or(character);
+        sample
+            .chars()
+            .any(|character| letters.contains(small(character)))
+    };
+    if has("ў") {
+        return Some("be");
+    }
+    if has("їєґ") {
+        return Some("uk");
+    }
+    if has("ѓќѕ") {
+        return Some("mk");
+    }
+    if has("ђћ") {
+        return Some("sr");
+    }
+    // Kazakh, Mongolian and others: nothing is known of them here.
+    if has("іјљњџәғқңөұүһ") || !is_enough {
+        return None;
+    }
+    has("ыэё").then_some("ru").or_else(|| guess(sample, true))
+}
+
+/// Whether there is more than one sign of programs for every four words.
+fn looks_like_code(sample: &str) -> bool {
+    let signs = |character: &char| {
+        matches!(
+            character,
+            '{' | '}'
+                | ';'
+                | '='
+                | '<'
+                | '>'
+                | '_'
+                | '\\'
+                | '|'
+                | '@'
+                | '#'
+                | '$'
+                | '/'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '*'
+                | '+'
+                | '&'
+        )
+    };
+    let count = sample.chars().filter(signs).count();
+    count * 4 > sample.split_whitespace().count()
+}
+
+/// Whether nearly every word begins with a capital letter: names, titles, headings of tables.
+fn looks_like_names(sample: &str) -> bool {
+    let (mut words, mut capitals) = (0, 0);
+    for word in sample.split_whitespace() {
+        let Some(first) = word.chars().find(|character| character.is_alphabetic()) else {
+            continue;
+        };
+        words += 1;
+        capitals += usize::from(first.is_uppercase());
+    }
+    // German writes half of its words so.
+    capitals * 5 >= words * 4
 }
 
 /// BCP 47 prefers two letters where there are two.
@@ -190,36 +363,4 @@ fn tag_of(language: Lang) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_texts_in_east_asian_scripts() {
-        let of = |text: &str| detect(text).unwrap_or_default();
-        assert_eq!(of("資料管線與檢索系統"), "zh-TW");
-        assert_eq!(of("数据管线与检索系统"), "zh-CN");
-        assert_eq!(of("中文"), "zh");
-        assert_eq!(of("문서 작성"), "ko");
-        assert_eq!(of("データを検索する"), "ja");
-        assert_eq!(of("請以 PDF 檔案寄送履歷表"), "zh-TW");
-        assert_eq!(of("大韓民國의 主權은 國民에게 있고"), "ko");
-    }
-
-    #[test]
-    fn alphabets() {
-        let english = "Each worker reads a message, fetches the document from object storage, and writes its chunks to the index.";
-        assert_eq!(detect(english).as_deref(), Some("en"));
-        let german = "Jeder Arbeiter liest eine Nachricht, holt das Dokument aus dem Speicher und schreibt seine Abschnitte in den Index.";
-        assert_eq!(detect(german).as_deref(), Some("de"));
-        assert_eq!(detect("12 345 – 67"), None);
-        assert_eq!(detect("xqz"), None);
-        assert_eq!(detect(&format!("{english} (中文)")).as_deref(), Some("en"));
-    }
-
-    #[test]
-    fn forms_of_characters() {
-        assert_eq!(form_of('國'), Form::Traditional);
-        assert_eq!(form_of('国'), Form::Simplified);
-        assert_eq!(form_of('人'), Form::Either);
-    }
-}
+mod tests;
