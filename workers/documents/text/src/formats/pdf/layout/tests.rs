@@ -253,3 +253,34 @@ fn what_is_no_place_on_a_page_is_left_out() {
     assert_eq!(text_of(&[page]), "here");
     assert_eq!(text_of(&[]), "");
 }
+
+proptest::proptest! {
+    /// Whatever stands wherever: nothing panics, and no letter is made up.
+    #[test]
+    fn glyphs_anywhere_are_read(
+        glyphs in proptest::collection::vec(
+            (proptest::char::any(), -50.0_f32..700.0, -50.0_f32..900.0, 0.0_f32..40.0, -2.0_f32..30.0, 0_usize..6),
+            0..120,
+        ),
+        grid in proptest::bool::ANY,
+    ) {
+        let angles = [0.0, 0.0, 0.0, 90.0, -90.0, 33.0];
+        let page: Vec<TextChar> = glyphs
+            .iter()
+            .map(|&(character, x, y, size, width, angle)| {
+                // On a grid there are lines and columns; else nearly every glyph is a line of its own.
+                let snap = |value: f32| if grid { (value / 12.0).round() * 12.0 } else { value };
+                let mut glyph = glyph(character, snap(x), snap(y), size, width);
+                glyph.rotation_degrees = if grid { 0.0 } else { angles[angle] };
+                glyph
+            })
+            .collect();
+        if let Some(read) = read(&page) {
+            let ascii = |c: &char| c.is_ascii_alphanumeric();
+            let here = page.iter().filter(|glyph| ascii(&glyph.char)).count();
+            let ligatures = page.iter().filter(|glyph| !glyph.char.is_ascii()).count();
+            let found = read.text.chars().filter(ascii).count();
+            proptest::prop_assert!(found <= here + 3 * ligatures);
+        }
+    }
+}
