@@ -318,6 +318,27 @@ impl Table {
         Ok(answer.item)
     }
 
+    /// A page of all rows of a table, as they are now (strongly consistent): at most `most`, or what a page holds,
+    /// from behind the key `from`. With the rows comes the key of the last one if there may be more.
+    pub async fn scan_page(
+        &self,
+        table: &str,
+        from: Option<Row>,
+        most: Option<i32>,
+    ) -> Result<(Vec<Row>, Option<Row>), Failure> {
+        let page = self
+            .client
+            .scan()
+            .table_name(table)
+            .consistent_read(true)
+            .set_limit(most)
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| classify(&format!("read all of {table}"), error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+    }
+
     /// Carries out the writes, all or none. A conflict with another transaction is tried again at once, a few
     /// times; after that it is a transient failure. `attempted` completes "could not …".
     ///

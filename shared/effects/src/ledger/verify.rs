@@ -6,7 +6,6 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use millrace_cloud::classify;
 use millrace_events::Failure;
 
 use super::{
@@ -245,17 +244,7 @@ impl Ledger {
         let Some(table) = &self.names.entries else {
             return Ok((Vec::new(), None));
         };
-        let page = self
-            .table
-            .client()
-            .scan()
-            .table_name(table)
-            .consistent_read(true)
-            .set_exclusive_start_key(from)
-            .send()
-            .await
-            .map_err(|error| classify("read what stands beside totals", error))?;
-        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+        self.table.scan_page(table, from, None).await
     }
 }
 

@@ -27,7 +27,8 @@ impl Sources for Everything {
         if let Some(cursor) = behind(CAMPAIGN) {
             let start = cursor.split_once(AND);
             let start = start.map(|(pk, sk)| key([("PK", pk), ("SK", sk)]));
-            let (rows, next) = self.scan(&marketing.names.campaigns, start).await?;
+            let table = &marketing.names.campaigns;
+            let (rows, next) = marketing.table.scan_page(table, start, Some(PAGE)).await?;
             let subjects = rows.into_iter().filter_map(|row| {
                 // What is no campaign contributes nothing.
                 let ids = Item::from(row);
@@ -41,7 +42,8 @@ impl Sources for Everything {
             });
         }
         let start = behind(MATCH).map(|id| key([("matchId", id)]));
-        let (rows, next) = self.scan(&marketing.names.match_progress, start).await?;
+        let table = &marketing.names.match_progress;
+        let (rows, next) = marketing.table.scan_page(table, start, Some(PAGE)).await?;
         Ok(Subjects {
             subjects: rows
                 .iter()
@@ -110,26 +112,6 @@ impl Everything {
             shares,
             entries: Vec::new(),
         }))
-    }
-
-    async fn scan(
-        &self,
-        table: &str,
-        start: Option<Row>,
-    ) -> Result<(Vec<Row>, Option<Row>), Failure> {
-        let page = self
-            .0
-            .table
-            .client()
-            .scan()
-            .table_name(table)
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| classify(&format!("read all of {table}"), error))?;
-        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_cloud::classify;
 use millrace_effects::{Computed, Row, Shares, Sources, Subjects, Update, Updated, When, key};
 use millrace_events::{Failure, Outcome};
 
@@ -24,25 +23,18 @@ fn parts(subject: &str) -> Option<(&str, &str)> {
 impl Sources for Members {
     async fn subjects(&self, from: Option<&str>) -> Result<Subjects, Failure> {
         let Self(marketing) = self;
-        let page = marketing
-            .table
-            .client()
-            .scan()
-            .table_name(&marketing.names.match_progress)
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(from.map(|id| key([("matchId", id)])))
-            .send()
-            .await
-            .map_err(|error| classify("read all matches' progress", error))?;
+        let table = &marketing.names.match_progress;
+        let start = from.map(|id| key([("matchId", id)]));
+        let (rows, next) = marketing.table.scan_page(table, start, Some(PAGE)).await?;
         let mut subjects = Vec::new();
-        for row in page.items.unwrap_or_default() {
+        for row in rows {
             let progress = Progress::of(row)?;
             let campaign = progress.campaign_id();
             subjects.extend(campaign.map(|campaign| contribution(&progress, campaign).subject));
         }
-        let next = page.last_evaluated_key.as_ref();
-        let next = next.and_then(|row| row.get("matchId")?.as_s().ok());
+        let next = next
+            .as_ref()
+            .and_then(|row| row.get("matchId")?.as_s().ok());
         Ok(Subjects {
             subjects,
             next: next.cloned(),
@@ -170,19 +162,9 @@ impl Campaigns {
 
     /// Some of the campaigns there are.
     async fn page(&self, from: Option<Row>) -> Result<(Vec<CampaignRow>, Option<Row>), Failure> {
-        let page = self
-            .table
-            .client()
-            .scan()
-            .table_name(&self.rows)
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(from)
-            .send()
-            .await
-            .map_err(|error| classify("list campaigns", error))?;
-        let rows = page.items.unwrap_or_default().into_iter();
+        let (rows, next) = self.table.scan_page(&self.rows, from, Some(PAGE)).await?;
+        let rows = rows.into_iter();
         let rows = rows.filter_map(|row| CampaignRow::of(row.into()).ok());
-        Ok((rows.collect(), page.last_evaluated_key))
+        Ok((rows.collect(), next))
     }
 }
