@@ -40,8 +40,12 @@ impl Kind {
     const BITS: u32 = 3;
 
     fn feature(self, text: &str) -> u64 {
+        self.of_bytes(text.as_bytes())
+    }
+
+    fn of_bytes(self, text: &[u8]) -> u64 {
         let kind = self as u64;
-        hash64(text.as_bytes(), kind) << Self::BITS | kind
+        hash64(text, kind) << Self::BITS | kind
     }
 }
 
@@ -147,8 +151,29 @@ fn script(character: char) -> Script {
     }
 }
 
+/// Compatibility forms composed, letters small. What is ASCII is so already but for its capitals, unless a mark
+/// that combines stands behind it.
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|byte| !byte.is_ascii());
+        // The last letter of ASCII goes with what follows it.
+        let plain = ascii.map_or(rest.len(), |end| end.saturating_sub(1));
+        let start = folded.len();
+        folded.push_str(&rest[..plain]);
+        folded[start..].make_ascii_lowercase();
+        rest = &rest[plain..];
+        let other = rest.bytes().skip(1).position(|byte| byte.is_ascii());
+        let end = other.map_or(rest.len(), |end| end + 1);
+        folded.extend(rest[..end].nfkc().flat_map(char::to_lowercase));
+        rest = &rest[end..];
+    }
+    folded
+}
+
 fn features(text: &str) -> Vec<u64> {
-    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    let folded = folded(text);
     let mut features = Vec::with_capacity(folded.len() * 3);
     let mut rest = folded.as_str();
     while let Some(first) = rest.chars().next() {
@@ -174,7 +199,10 @@ fn word(word: &str, features: &mut Vec<u64>) {
     }
     features.push(Kind::Word.feature(word));
     // The borders are part of the pieces: `<mi` says that a word begins so.
-    let bordered = format!("<{word}>");
+    let mut bordered = String::with_capacity(word.len() + 2);
+    bordered.push('<');
+    bordered.push_str(word);
+    bordered.push('>');
     for (length, kind) in [(3, Kind::Three), (4, Kind::Four), (5, Kind::Five)] {
         pieces(&bordered, length, kind, features);
     }
@@ -192,6 +220,11 @@ fn characters(run: &str, features: &mut Vec<u64>) {
 
 /// Every piece of `length` characters.
 fn pieces(text: &str, length: usize, kind: Kind, features: &mut Vec<u64>) {
+    if text.is_ascii() {
+        let pieces = text.as_bytes().windows(length);
+        features.extend(pieces.map(|piece| kind.of_bytes(piece)));
+        return;
+    }
     let starts = text.char_indices().map(|(start, _)| start);
     let ends = text
         .char_indices()
@@ -234,6 +267,34 @@ mod tests {
         );
         found.clear();
         pieces("水車", 3, Kind::ThreeCharacters, &mut found);
+        assert!(found.is_empty());
+    }
+
+    fn plainly_folded(text: &str) -> String {
+        text.nfkc().flat_map(char::to_lowercase).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_for_ascii_folds_the_same(
+            text in "\\PC*",
+            mixed in "[a-zA-Z0-9 .\u{300}-\u{30a}\u{327}éÅﬁ２ｱﾞ漢가\u{1100}\u{1161}İß]{0,40}",
+        ) {
+            proptest::prop_assert_eq!(folded(&text), plainly_folded(&text));
+            proptest::prop_assert_eq!(folded(&mixed), plainly_folded(&mixed));
+        }
+    }
+
+    #[test]
+    fn pieces_of_ascii_are_those_of_any_text() {
+        let mut found = Vec::new();
+        pieces("<mill>", 4, Kind::Four, &mut found);
+        assert_eq!(
+            found,
+            ["<mil", "mill", "ill>"].map(|piece| Kind::Four.feature(piece))
+        );
+        found.clear();
+        pieces("<a>", 4, Kind::Four, &mut found);
         assert!(found.is_empty());
     }
 

@@ -85,20 +85,14 @@ fn too_little_memory() {
     );
 }
 
+/// By the clock. Of processor time a form that draws forms takes too much: see the hostile PDFs.
 fn too_little_time() {
     let text = "這是一個句子。".repeat(400_000);
     let wall = Limits {
-        wall: Duration::from_millis(100),
+        wall: Duration::from_millis(20),
         ..Limits::default()
     };
     assert_eq!(with_limits(wall, text.as_bytes(), "a.txt"), "time-limit");
-    let text = text.repeat(2);
-    let cpu = Limits {
-        output_bytes: 64 << 20,
-        cpu: Duration::from_secs(1),
-        ..Limits::default()
-    };
-    assert_eq!(with_limits(cpu, text.as_bytes(), "a.txt"), "time-limit");
 }
 
 /// A dictionary in a dictionary, and so on: the parser of PDF recurses.
