@@ -138,7 +138,8 @@ mod tests {
         ) {
             let fields = Fields::from([
                 ("a".to_owned(), Field::Number(number)),
-                (word.clone(), Field::Word(word.clone())),
+                // Never one of the other names.
+                (format!("word {word}"), Field::Word(word.clone())),
                 ("flag".to_owned(), Field::Flag(true)),
             ]);
             let embedding = Embedding::try_new(vec![0.3, 0.4, -1e-9], 3).unwrap();
